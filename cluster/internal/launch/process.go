@@ -1,0 +1,119 @@
+package launch
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/tatami-platform/tatami/cluster/internal/box"
+	"github.com/tatami-platform/tatami/cluster/internal/instance"
+	"github.com/tatami-platform/tatami/cluster/internal/server"
+)
+
+// start runs the server process. It inherits the lock, the listener and the
+// host's network, so that none of them can be lost to a race.
+func (p *Platform) start(c instance.Config, lock, listener *os.File, attached bool) (*exec.Cmd, error) {
+	if err := server.WriteConfig(c); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Path("log"), 0o700); err != nil {
+		return nil, err
+	}
+	// What does not go through the log: panics.
+	crash, err := os.Create(c.Path("log", "crash.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer crash.Close() //nolint:errcheck // the server has a copy
+	// Not bound to a context: it outlives this command.
+	cmd := exec.Command(p.host.Program, server.Verb, c.DataDir) //nolint:noctx,gosec // as said; our own path
+	cmd.Dir = "/"
+	cmd.Stdout, cmd.Stderr = crash, crash
+	cmd.ExtraFiles = []*os.File{lock, listener}
+	cmd.SysProcAttr = box.Attributes(c.RealNode)
+	if attached {
+		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
+	}
+	if c.RealNode {
+		ns, err := box.OpenHostNetwork()
+		if err != nil {
+			return nil, err
+		}
+		defer ns.Close() //nolint:errcheck // the server has a copy
+		cmd.ExtraFiles = append(cmd.ExtraFiles, ns)
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start the server: %w", err)
+	}
+	return cmd, nil
+}
+
+// serverPID finds the server of a data folder by its command line; 0 for none.
+// A number kept in a file could belong to another process by now.
+func serverPID(dataDir string) int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil {
+			continue
+		}
+		args := bytes.Split(bytes.TrimRight(raw, "\x00"), []byte{0})
+		if len(args) == 3 && string(args[1]) == server.Verb && string(args[2]) == dataDir {
+			return pid
+		}
+	}
+	return 0
+}
+
+const (
+	// stopPatience covers kubelet, the API server's open requests and the store.
+	stopPatience = 15 * time.Second
+	killPatience = 10 * time.Second
+)
+
+// stop ends the server of a data folder and waits until the kernel has freed
+// its lock, which is when all its processes are gone.
+func stop(ctx context.Context, dataDir string) error {
+	pid := serverPID(dataDir)
+	if pid == 0 {
+		return errors.New("the lock is held, but no server process is found")
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("stop process %d: %w", pid, err)
+	}
+	if waitDead(ctx, dataDir, stopPatience) {
+		return nil
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
+		return fmt.Errorf("kill process %d: %w", pid, err)
+	}
+	if waitDead(context.WithoutCancel(ctx), dataDir, killPatience) {
+		return nil
+	}
+	return fmt.Errorf("process %d does not end", pid)
+}
+
+func waitDead(ctx context.Context, dataDir string, patience time.Duration) bool {
+	deadline := time.Now().Add(patience)
+	for time.Now().Before(deadline) && ctx.Err() == nil {
+		if alive, err := instance.Alive(dataDir); err == nil && !alive && serverPID(dataDir) == 0 {
+			return true
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return false
+}

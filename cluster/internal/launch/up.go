@@ -1,0 +1,318 @@
+package launch
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/tatami-platform/tatami/cluster/internal/box"
+	"github.com/tatami-platform/tatami/cluster/internal/deploy"
+	"github.com/tatami-platform/tatami/cluster/internal/instance"
+	"github.com/tatami-platform/tatami/internal/control"
+)
+
+// Up implements control.Platform.
+func (p *Platform) Up(ctx context.Context, req control.UpRequest, pr control.Progress) (control.Status, error) {
+	objects, err := readManifests(req)
+	if err != nil {
+		return control.Status{}, err
+	}
+	outer := ctx
+	if req.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, req.Timeout)
+		defer cancel()
+	}
+	run, err := p.ensureRunning(ctx, req, pr)
+	if err != nil {
+		return control.Status{}, err
+	}
+	status, err := p.finish(ctx, req, run.config, objects, pr)
+	if err != nil || !req.Foreground || run.exited == nil {
+		return status, err
+	}
+	if req.OnReady != nil {
+		req.OnReady(status)
+	}
+	return status, p.attend(outer, req, run)
+}
+
+// attend keeps a foreground cluster until it ends or the user interrupts.
+func (p *Platform) attend(ctx context.Context, req control.UpRequest, run running) error {
+	select {
+	case <-run.exited:
+		return p.whyEnded(run.config)
+	case <-ctx.Done():
+		return p.Down(context.WithoutCancel(ctx), control.DownRequest{Cluster: req.Cluster, Kubeconfig: req.Kubeconfig}, silent{})
+	}
+}
+
+// running is a server that was found or started; exited is nil for one found.
+type running struct {
+	config instance.Config
+	exited <-chan struct{}
+}
+
+// ensureRunning finds the instance or starts it.
+func (p *Platform) ensureRunning(ctx context.Context, req control.UpRequest, pr control.Progress) (running, error) {
+	dir, alive, err := p.find(req.Cluster)
+	if err != nil {
+		return running{}, err
+	}
+	if !alive {
+		if dir, err = p.folder(req.Cluster, req.Ephemeral); err != nil {
+			return running{}, err
+		}
+		return p.startFresh(ctx, req, dir, pr)
+	}
+	return p.join(ctx, req, dir, pr)
+}
+
+// join waits for a server that somebody else started.
+func (p *Platform) join(ctx context.Context, req control.UpRequest, dir string, pr control.Progress) (running, error) {
+	pr.Step("found a running cluster")
+	st, err := p.wait(ctx, dir, nil, pr)
+	if err != nil {
+		return running{}, err
+	}
+	c := st.Config
+	conflict := func(what string) error {
+		return &control.Problem{
+			What: fmt.Sprintf("cluster %q already runs", c.Name),
+			Why:  errors.New(what),
+			Next: "stop it first with `tatami down`, or start another with --name",
+		}
+	}
+	switch {
+	case c.Name != req.Cluster.Name:
+		return running{}, conflict("its data folder is used under the name " + c.Name)
+	case req.Port != 0 && req.Port != c.Port:
+		return running{}, conflict(fmt.Sprintf("it listens on port %d, not %d", c.Port, req.Port))
+	case req.Foreground:
+		return running{}, conflict("it runs in the background")
+	case req.Ephemeral != c.Ephemeral:
+		return running{}, conflict("its data is kept, or not, otherwise than asked for")
+	case req.Node == control.NodeReal && !c.RealNode:
+		return running{}, conflict("it runs without a real node")
+	}
+	return running{config: c}, nil
+}
+
+// startFresh starts a server; without a real node when that one fails and was
+// not insisted on.
+func (p *Platform) startFresh(ctx context.Context, req control.UpRequest, dir string, pr control.Progress) (running, error) {
+	pr.Step("checking this machine")
+	real, err := p.decideNode(ctx, req, pr)
+	if err != nil {
+		return running{}, err
+	}
+	c := instance.Config{
+		Name: req.Cluster.Name, DataDir: dir, RealNode: real, Ephemeral: req.Ephemeral, Durable: req.Durable,
+		ProgramsDir: filepath.Dir(p.host.Program),
+	}
+	if err := prepare(c); err != nil {
+		return running{}, err
+	}
+	run, err := p.launch(ctx, req, c, pr)
+	if err == nil || !real || req.Node == control.NodeReal || ctx.Err() != nil || !nodeFailed(c) {
+		return run, err
+	}
+	pr.Note("no real node: " + firstLine(err))
+	c.RealNode = false
+	return p.launch(ctx, req, c, pr)
+}
+
+// decideNode says in one line why there is no real node where there could have
+// been one.
+func (p *Platform) decideNode(ctx context.Context, req control.UpRequest, pr control.Progress) (bool, error) {
+	if req.Node == control.NodeNone {
+		return false, nil
+	}
+	err := p.realNode(ctx)
+	if err == nil {
+		return true, nil
+	}
+	if req.Node == control.NodeReal {
+		return false, &control.Problem{
+			What: "this machine can't be a real node",
+			Why:  err,
+			Next: "mend it (`tatami check --pre` has hints), or go on without one: --node none",
+		}
+	}
+	pr.Note("no real node: " + firstLine(err) + " (`tatami check --pre` has hints)")
+	return false, nil
+}
+
+func firstLine(err error) string {
+	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ", ")
+}
+
+// prepare makes the data folder ready and removes what a killed server left.
+func prepare(c instance.Config) error {
+	if c.Ephemeral && exists(c.Path(instance.MarkerFile)) {
+		if err := os.RemoveAll(c.DataDir); err != nil {
+			return fmt.Errorf("remove the last ephemeral data: %w", err)
+		}
+	}
+	if err := instance.Open(c); err != nil {
+		return err
+	}
+	if err := instance.CheckFree(c.DataDir); err != nil {
+		return err
+	}
+	return box.RemoveCgroup(c)
+}
+
+func (p *Platform) launch(ctx context.Context, req control.UpRequest, c instance.Config, pr control.Progress) (running, error) {
+	lock, err := instance.Lock(c.DataDir)
+	if errors.Is(err, instance.ErrLocked) {
+		// Another `up` was faster.
+		return p.join(ctx, req, c.DataDir, pr)
+	}
+	if err != nil {
+		return running{}, err
+	}
+	defer lock.Close() //nolint:errcheck // the server holds a copy
+	listener, port, err := listen(ctx, req.Port, c.DataDir)
+	if err != nil {
+		return running{}, err
+	}
+	defer listener.Close() //nolint:errcheck // the server holds a copy
+	c.Port = port
+	// The old state must not be taken for the new server's.
+	if err := instance.WriteState(instance.State{Config: c, Phase: control.StateStarting, Step: "starting"}); err != nil {
+		return running{}, err
+	}
+	cmd, err := p.start(c, lock, listener, req.Foreground)
+	if err != nil {
+		return running{}, err
+	}
+	exited := make(chan struct{})
+	go func() {
+		_ = cmd.Wait()
+		close(exited)
+	}()
+	_ = lock.Close()
+	if _, err := p.wait(ctx, c.DataDir, exited, pr); err != nil {
+		// Interrupted or failed: nothing half-started stays.
+		if alive, _ := instance.Alive(c.DataDir); alive {
+			_ = stop(context.WithoutCancel(ctx), c.DataDir)
+		}
+		return running{}, errors.Join(err, box.RemoveCgroup(c))
+	}
+	return running{config: c, exited: exited}, nil
+}
+
+// wait follows a server until it is ready. A server that was found and not
+// started here has no exit to watch; its lock tells.
+func (p *Platform) wait(ctx context.Context, dir string, exited <-chan struct{}, pr control.Progress) (instance.State, error) {
+	step := ""
+	for {
+		st, err := instance.ReadState(dir)
+		if err == nil && st.Phase == control.StateRunning {
+			return st, nil
+		}
+		if err == nil && st.Step != step && st.Step != "" {
+			step = st.Step
+			pr.Step(step)
+		}
+		select {
+		case <-ctx.Done():
+			return st, waitProblem(ctx, st)
+		case <-exited:
+			return st, p.whyEnded(st.Config)
+		case <-time.After(30 * time.Millisecond):
+		}
+		if exited == nil {
+			if alive, err := instance.Alive(dir); err == nil && !alive {
+				return st, p.whyEnded(st.Config)
+			}
+		}
+	}
+}
+
+func waitProblem(ctx context.Context, st instance.State) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return &control.Problem{
+		What: "the cluster was not ready in time",
+		Why:  fmt.Errorf("it was still %s", st.Step),
+		Next: "see " + st.Config.Path("log") + ", and give it more time with --timeout",
+	}
+}
+
+func nodeFailed(c instance.Config) bool {
+	st, err := instance.ReadState(c.DataDir)
+	return err == nil && st.NodeFailed
+}
+
+// whyEnded explains the end of a server by its last words.
+func (p *Platform) whyEnded(c instance.Config) error {
+	st, err := instance.ReadState(c.DataDir)
+	why := errors.New("it was killed, or the machine ran out of memory")
+	if err == nil && st.Error != "" {
+		why = errors.New(st.Error)
+	} else if words := lastWords(c.Path("log", "crash.log")); words != "" {
+		why = errors.New(words)
+	}
+	if free, err := instance.FreeBytes(c.DataDir); err == nil && free < 1<<20 {
+		return instance.DiskFull(c.DataDir, why)
+	}
+	return &control.Problem{
+		What: "the cluster ended",
+		Why:  why,
+		Next: "see " + c.Path("log") + "; `tatami up` starts it again with its data",
+	}
+}
+
+// lastWords is the first line of a crash: Go prints the reason before the
+// goroutines.
+func lastWords(path string) string {
+	f, err := os.Open(path) //nolint:gosec // a file of our own
+	if err != nil {
+		return ""
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line := lines.Text()
+		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.HasPrefix(line, "error:") {
+			return line
+		}
+	}
+	return ""
+}
+
+// finish does what needs a running cluster: context, manifests, shop.
+func (p *Platform) finish(ctx context.Context, req control.UpRequest, c instance.Config, objects []deploy.Object, pr control.Progress) (control.Status, error) {
+	pr.Step("merging the kubeconfig")
+	if err := mergeKubeconfig(c, req.Kubeconfig); err != nil {
+		return control.Status{}, err
+	}
+	if len(objects) > 0 {
+		pr.Step("applying manifests")
+		if err := p.apply(ctx, c, objects); err != nil {
+			return control.Status{}, err
+		}
+	}
+	if req.Shop {
+		if err := p.deployShop(ctx, c, pr); err != nil {
+			return control.Status{}, err
+		}
+	}
+	pr.Done()
+	return p.Status(ctx, req.Cluster)
+}
+
+// silent is the progress of work that nobody watches.
+type silent struct{}
+
+func (silent) Step(string)   {}
+func (silent) Detail(string) {}
+func (silent) Note(string)   {}
+func (silent) Done()         {}

@@ -1,0 +1,125 @@
+package node
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"text/template"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"k8s.io/klog/v2"
+
+	"github.com/tatami-platform/tatami/cluster/internal/instance"
+)
+
+// PauseImage holds a pod's namespaces; it is built from cmd/tatami-pause.
+const PauseImage = "tatami.dev/pause:dev"
+
+//go:embed containerd.toml.tmpl
+var containerdTemplate string
+
+//go:embed cni.conflist.tmpl
+var cniTemplate string
+
+// containerdStop is how long containerd may take to end; its containers go on
+// until the node's namespaces end.
+const containerdStop = 3 * time.Second
+
+// restartDelay keeps a containerd that dies at once from burning the processor.
+const restartDelay = time.Second
+
+type containerdValues struct {
+	Root, State, Socket, PauseImage string
+	CNIBin, CNIConf                 string
+	Runc, Snapshotter               string
+	RestrictOOM                     bool
+}
+
+// writeContainerdConfig writes containerd's and CNI's configuration.
+func writeContainerdConfig(c instance.Config, p Programs) (string, error) {
+	values := containerdValues{
+		Root: c.Path("node", "containerd"), State: "/run/containerd", Socket: c.ContainerdSocket(),
+		PauseImage: PauseImage, CNIBin: p.CNIDir, CNIConf: c.Path("node", "cni"), Runc: p.Runc,
+		Snapshotter: snapshotter(c),
+		// Without this capability a process can't lower its OOM score, and
+		// every pod sandbox would fail to start.
+		RestrictOOM: !hasCapability(unix.CAP_SYS_RESOURCE),
+	}
+	path := c.Path("node", "containerd.toml")
+	if err := render(path, containerdTemplate, values); err != nil {
+		return "", err
+	}
+	return path, render(c.Path("node", "cni", "10-tatami.conflist"), cniTemplate, map[string]string{
+		"PodCIDR": instance.PodCIDR.String(),
+		"Gateway": instance.NodeIP.String(),
+	})
+}
+
+func render(path, text string, values any) error {
+	t, err := template.New(path).Parse(text)
+	if err != nil {
+		return err
+	}
+	var out strings.Builder
+	if err := t.Execute(&out, values); err != nil {
+		return err
+	}
+	return instance.WriteFile(path, []byte(out.String()))
+}
+
+// snapshotter is overlayfs where the data folder's file system carries it;
+// another overlay, as in a container, does not.
+func snapshotter(c instance.Config) string {
+	const overlayMagic = 0x794c7630
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(c.DataDir, &st); err == nil && st.Type == overlayMagic {
+		return "native"
+	}
+	return "overlayfs"
+}
+
+func hasCapability(number int) bool {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return false
+	}
+	return data[number/32].Effective&(1<<(uint(number)%32)) != 0
+}
+
+// superviseContainerd keeps containerd running until the context ends. Its
+// containers survive its restart, and kubelet reconnects.
+func superviseContainerd(ctx context.Context, p Programs, config string, log io.Writer) error {
+	for {
+		err := runContainerd(ctx, p, config, log)
+		if ctx.Err() != nil {
+			return nil
+		}
+		klog.ErrorS(err, "containerd ended, starting it again")
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(restartDelay):
+		}
+	}
+}
+
+func runContainerd(ctx context.Context, p Programs, config string, log io.Writer) error {
+	cmd := exec.CommandContext(ctx, p.Containerd, "--config", config)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), "GOGC=50", "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = containerdStop
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("containerd: %w", err)
+	}
+	return errors.New("containerd ended without an error")
+}

@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+
+	"github.com/tatami-platform/tatami/cluster/internal/deploy"
+	"github.com/tatami-platform/tatami/cluster/internal/dns"
+	"github.com/tatami-platform/tatami/cluster/internal/instance"
+	"github.com/tatami-platform/tatami/cluster/internal/node"
+	"github.com/tatami-platform/tatami/cluster/internal/publish"
+)
+
+//go:embed system/*.yaml
+var system embed.FS
+
+const nodeTimeout = 90 * time.Second
+
+// parts is what runs beside the control plane.
+type parts struct {
+	failed chan error
+	stops  []func()
+}
+
+func (p *parts) stop() {
+	for i := len(p.stops) - 1; i >= 0; i-- {
+		p.stops[i]()
+	}
+}
+
+func (s *server) startParts(ctx context.Context, cfg *rest.Config) (*parts, error) {
+	p := &parts{failed: make(chan error, 4)}
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return p, err
+	}
+	// The node first: containerd needs a moment, and needs nothing applied.
+	if s.config.RealNode {
+		s.step("starting the node")
+		if err := s.startNode(ctx, p); err != nil {
+			return p, err
+		}
+	}
+	s.step("applying the system's objects")
+	if err := applySystem(ctx, cfg, s.config.RealNode); err != nil {
+		return p, err
+	}
+	if s.config.RealNode {
+		if err := s.finishNode(ctx, p, client); err != nil {
+			return p, err
+		}
+	}
+	return p, nil
+}
+
+func (s *server) startNode(ctx context.Context, p *parts) error {
+	programs, err := node.FindPrograms(ctx)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNode, err)
+	}
+	n, err := node.Start(ctx, s.config, programs)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errNode, err)
+	}
+	p.stops = append(p.stops, n.Stop)
+	go func() { p.failed <- <-n.Failed }()
+	return nil
+}
+
+// finishNode starts what serves the pods, and waits until the node takes them.
+func (s *server) finishNode(ctx context.Context, p *parts, client *kubernetes.Clientset) error {
+	d, err := dns.Start(s.config, "")
+	if err != nil {
+		return err
+	}
+	p.stops = append(p.stops, func() { _ = d.Stop() })
+	pubCtx, stopPublishing := context.WithCancel(ctx)
+	p.stops = append(p.stops, stopPublishing)
+	go func() {
+		if err := publish.Run(pubCtx, client, s.host.Listen, s.published); err != nil {
+			p.failed <- err
+		}
+	}()
+	s.step("waiting for the node")
+	return waitNode(ctx, client, s.config.NodeName(), p.failed)
+}
+
+// published merges the URLs of services with that of the API server.
+func (s *server) published(urls map[string]string) {
+	s.mu.Lock()
+	same := len(urls)+1 == len(s.state.URLs)
+	for name, url := range urls {
+		same = same && s.state.URLs[name] == url
+	}
+	s.mu.Unlock()
+	if same {
+		return
+	}
+	s.update(func(st *instance.State) {
+		all := map[string]string{"api": st.URLs["api"]}
+		maps.Copy(all, urls)
+		st.URLs = all
+	})
+}
+
+func applySystem(ctx context.Context, cfg *rest.Config, realNode bool) error {
+	applier, err := deploy.NewApplier(cfg)
+	if err != nil {
+		return err
+	}
+	files := []string{"system/roles.yaml"}
+	if realNode {
+		files = append(files, "system/dns.yaml")
+	}
+	for _, name := range files {
+		raw, err := system.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		objects, err := deploy.Parse(name, raw)
+		if err != nil {
+			return err
+		}
+		if err := applier.Apply(ctx, objects); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func waitNode(ctx context.Context, client *kubernetes.Clientset, name string, failed <-chan error) error {
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	last := errors.New("it did not register")
+	for {
+		n, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
+		if err == nil {
+			if last = notReady(n); last == nil {
+				return nil
+			}
+		}
+		select {
+		case err := <-failed:
+			return fmt.Errorf("%w: %w", errNode, err)
+		case <-ctx.Done():
+			return fmt.Errorf("%w: the node is not ready: %w", errNode, last)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func notReady(n *corev1.Node) error {
+	for _, c := range n.Status.Conditions {
+		if c.Type == corev1.NodeReady {
+			if c.Status == corev1.ConditionTrue {
+				return nil
+			}
+			return errors.New(c.Message)
+		}
+	}
+	return errors.New("kubelet has not reported yet")
+}
+
