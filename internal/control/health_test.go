@@ -40,14 +40,17 @@ func skipped(name string) control.Result {
 	return control.Result{Section: "host", Name: name, Outcome: control.Skipped}
 }
 
+// runs is a list of checks and what becomes of them.
+type runs struct {
+	name   string
+	checks []control.Check
+	wait   time.Duration
+	want   control.Report
+	took   time.Duration
+}
+
 func TestRunChecks(t *testing.T) {
-	tests := []struct {
-		name   string
-		checks []control.Check
-		wait   time.Duration
-		want   control.Report
-		took   time.Duration
-	}{
+	tests := []runs{
 		{
 			name: "no checks are healthy",
 			want: control.Report{Healthy: true, Results: []control.Result{}},
@@ -94,23 +97,22 @@ func TestRunChecks(t *testing.T) {
 		},
 	}
 	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
-				var seen []control.Result
-				got := control.RunChecks(t.Context(), tt.checks, tt.wait, time.Second,
-					func(r control.Result) { seen = append(seen, r) })
-				if diff := cmp.Diff(tt.want, got); diff != "" {
-					t.Errorf("report (-want +got):\n%s", diff)
-				}
-				if !slices.Equal(seen, got.Results) {
-					t.Errorf("seen %v, reported %v", seen, got.Results)
-				}
-				if took := time.Since(start); took != tt.took {
-					t.Errorf("took %s, want %s", took, tt.took)
-				}
-			})
-		})
+		t.Run(tt.name, func(t *testing.T) { synctest.Test(t, tt.test) })
+	}
+}
+
+func (r runs) test(t *testing.T) {
+	start := time.Now()
+	var seen []control.Result
+	got := control.RunChecks(t.Context(), r.checks, r.wait, time.Second, func(res control.Result) { seen = append(seen, res) })
+	if diff := cmp.Diff(r.want, got); diff != "" {
+		t.Errorf("report (-want +got):\n%s", diff)
+	}
+	if !slices.Equal(seen, got.Results) {
+		t.Errorf("seen %v, reported %v", seen, got.Results)
+	}
+	if took := time.Since(start); took != r.took {
+		t.Errorf("took %s, want %s", took, r.took)
 	}
 }
 
