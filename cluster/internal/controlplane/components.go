@@ -166,4 +166,3 @@ func runScheduler(ctx context.Context, c instance.Config) error {
 	}
 	return scheduler.Run(ctx, cfg, sched)
 }
-

@@ -73,7 +73,9 @@ func Start(ctx context.Context, c instance.Config, l net.Listener, internalURL s
 	return p, nil
 }
 
-const stopPatience = 5 * time.Second
+// stopPatience is short: what is still open then are watches of components that
+// end with this process, and a write that was acknowledged is in the store.
+const stopPatience = time.Second
 
 func ended(component string, err error) error {
 	if err == nil {

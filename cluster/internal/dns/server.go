@@ -4,7 +4,6 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
-	"text/template"
 
 	"github.com/coredns/caddy"
 	"github.com/coredns/coredns/core/dnsserver"
@@ -34,20 +33,13 @@ func (s *Server) Stop() error { return s.caddy.Stop() }
 // its caches are filled, well within a second. upstream is where names outside
 // the cluster are asked for, as HOST:PORT; empty refuses them.
 func Start(c instance.Config, upstream string) (*Server, error) {
-	t, err := template.New("Corefile").Parse(corefile)
-	if err != nil {
-		return nil, err
-	}
-	var text strings.Builder
-	if err := t.Execute(&text, map[string]string{
-		"NodeIP": instance.NodeIP.String(), "Domain": instance.ClusterDomain,
-		"Kubeconfig": pki.Kubeconfig(c, pki.DNS), "Upstream": upstream,
-	}); err != nil {
-		return nil, err
-	}
+	text := strings.NewReplacer(
+		"{{.NodeIP}}", instance.NodeIP.String(), "{{.Domain}}", instance.ClusterDomain,
+		"{{.Kubeconfig}}", pki.Kubeconfig(c, pki.DNS), "{{.Forward}}", forward(upstream),
+	).Replace(corefile)
 	dnsserver.Quiet, caddy.Quiet = true, true
 	inst, err := caddy.Start(caddy.CaddyfileInput{
-		Contents: []byte(text.String()), Filepath: "Corefile", ServerTypeName: "dns",
+		Contents: []byte(text), Filepath: "Corefile", ServerTypeName: "dns",
 	})
 	// The kubernetes plugin takes over the log of the whole process.
 	klog.ClearLogger()
@@ -55,4 +47,11 @@ func Start(c instance.Config, upstream string) (*Server, error) {
 		return nil, fmt.Errorf("start DNS: %w", err)
 	}
 	return &Server{caddy: inst}, nil
+}
+
+func forward(upstream string) string {
+	if upstream == "" {
+		return ""
+	}
+	return "forward . " + upstream
 }

@@ -101,6 +101,8 @@ func CheckDataDir(dir string) error {
 type marker struct {
 	Format     int    `json:"format"`
 	Kubernetes string `json:"kubernetes"`
+	// Ephemeral folders are removed when their cluster ends.
+	Ephemeral bool `json:"ephemeral,omitempty"`
 }
 
 // markerFormat grows when the layout changes in a way that an older program
@@ -133,7 +135,7 @@ func Open(c Config) error {
 			return err
 		}
 	}
-	raw, err = json.Marshal(marker{Format: markerFormat, Kubernetes: KubernetesVersion})
+	raw, err = json.Marshal(marker{Format: markerFormat, Kubernetes: KubernetesVersion, Ephemeral: c.Ephemeral})
 	if err != nil {
 		return err
 	}
@@ -172,6 +174,9 @@ func checkMarker(c Config, raw []byte) error {
 			Next: "restore the file, or start anew with `tatami down --purge` and `tatami up`",
 		}
 	}
+	if m.Ephemeral != c.Ephemeral {
+		return keepingProblem(c, m.Ephemeral)
+	}
 	if m.Format > markerFormat {
 		return versionProblem(c, fmt.Errorf("its layout is %d, this program knows %d", m.Format, markerFormat))
 	}
@@ -179,6 +184,22 @@ func checkMarker(c Config, raw []byte) error {
 		return versionProblem(c, err)
 	}
 	return nil
+}
+
+// keepingProblem keeps `up --ephemeral` from removing data that was meant to
+// stay.
+func keepingProblem(c Config, ephemeral bool) error {
+	p := &control.Problem{
+		What: "the data in " + c.DataDir + " is meant to stay",
+		Why:  errors.New("--ephemeral would remove it"),
+		Next: "leave out --ephemeral, or name an empty folder with --data-dir",
+	}
+	if ephemeral {
+		p.What = "the data in " + c.DataDir + " is what an ephemeral cluster left"
+		p.Why = errors.New("it is not meant to stay")
+		p.Next = "remove it with `tatami down`, or name another folder with --data-dir"
+	}
+	return p
 }
 
 func versionProblem(c Config, why error) error {

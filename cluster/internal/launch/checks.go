@@ -212,4 +212,3 @@ func checkPods(ctx context.Context, client *kubernetes.Clientset) (string, error
 	}
 	return fmt.Sprintf("%d pods", len(pods.Items)), errors.Join(bad...)
 }
-

@@ -20,6 +20,14 @@ import (
 // with another environment.
 const mergedFile = "merged-into"
 
+// mergedInto is the user's kubeconfig, or before the merge the cluster's own.
+func mergedInto(c instance.Config) string {
+	if raw, err := os.ReadFile(c.Path(mergedFile)); err == nil {
+		return strings.TrimSpace(string(raw))
+	}
+	return c.AdminKubeconfig()
+}
+
 func pathOptions(explicit string) *clientcmd.PathOptions {
 	o := clientcmd.NewDefaultPathOptions()
 	if explicit != "" {

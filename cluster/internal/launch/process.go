@@ -95,25 +95,37 @@ func stop(ctx context.Context, dataDir string) error {
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop process %d: %w", pid, err)
 	}
-	if waitDead(ctx, dataDir, stopPatience) {
+	if waitDead(ctx, dataDir, pid, stopPatience) {
 		return nil
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("kill process %d: %w", pid, err)
 	}
-	if waitDead(context.WithoutCancel(ctx), dataDir, killPatience) {
+	if waitDead(context.WithoutCancel(ctx), dataDir, pid, killPatience) {
 		return nil
 	}
 	return fmt.Errorf("process %d does not end", pid)
 }
 
-func waitDead(ctx context.Context, dataDir string, patience time.Duration) bool {
+// waitDead also waits for the process itself: the kernel ends the containers
+// of the first process of a namespace before that one is dead.
+func waitDead(ctx context.Context, dataDir string, pid int, patience time.Duration) bool {
 	deadline := time.Now().Add(patience)
 	for time.Now().Before(deadline) && ctx.Err() == nil {
-		if alive, err := instance.Alive(dataDir); err == nil && !alive && serverPID(dataDir) == 0 {
+		if alive, err := instance.Alive(dataDir); err == nil && !alive && dead(pid) {
 			return true
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	return false
+}
+
+// dead also counts a process that nobody has waited for: it holds nothing.
+func dead(pid int) bool {
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return true
+	}
+	state := bytes.TrimSpace(raw[bytes.LastIndexByte(raw, ')')+1:])
+	return len(state) > 0 && (state[0] == 'Z' || state[0] == 'X')
 }

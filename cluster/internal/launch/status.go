@@ -44,7 +44,7 @@ func (p *Platform) Status(ctx context.Context, ref control.Ref) (control.Status,
 	s.State, s.StartMillis = st.Phase, st.StartMillis
 	s.PID = serverPID(dir)
 	s.RSSBytes = residentBytes(s.PID)
-	s.Kubeconfig = st.Config.AdminKubeconfig()
+	s.Kubeconfig = mergedInto(st.Config)
 	maps.Copy(s.URLs, st.URLs)
 	if st.Phase != control.StateRunning {
 		return s, nil

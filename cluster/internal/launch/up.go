@@ -154,13 +154,17 @@ func firstLine(err error) string {
 
 // prepare makes the data folder ready and removes what a killed server left.
 func prepare(c instance.Config) error {
-	if c.Ephemeral && exists(c.Path(instance.MarkerFile)) {
+	if err := instance.Open(c); err != nil {
+		return err
+	}
+	if c.Ephemeral {
+		// What a killed one left is not to be found again.
 		if err := os.RemoveAll(c.DataDir); err != nil {
 			return fmt.Errorf("remove the last ephemeral data: %w", err)
 		}
-	}
-	if err := instance.Open(c); err != nil {
-		return err
+		if err := instance.Open(c); err != nil {
+			return err
+		}
 	}
 	if err := instance.CheckFree(c.DataDir); err != nil {
 		return err

@@ -8,9 +8,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
-	"text/template"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -35,22 +35,15 @@ const containerdStop = 3 * time.Second
 // restartDelay keeps a containerd that dies at once from burning the processor.
 const restartDelay = time.Second
 
-type containerdValues struct {
-	Root, State, Socket, PauseImage string
-	CNIBin, CNIConf                 string
-	Runc, Snapshotter               string
-	RestrictOOM                     bool
-}
-
 // writeContainerdConfig writes containerd's and CNI's configuration.
 func writeContainerdConfig(c instance.Config, p Programs) (string, error) {
-	values := containerdValues{
-		Root: c.Path("node", "containerd"), State: "/run/containerd", Socket: c.ContainerdSocket(),
-		PauseImage: PauseImage, CNIBin: p.CNIDir, CNIConf: c.Path("node", "cni"), Runc: p.Runc,
-		Snapshotter: snapshotter(c),
+	values := map[string]string{
+		"Root": c.Path("node", "containerd"), "State": "/run/containerd", "Socket": c.ContainerdSocket(),
+		"PauseImage": PauseImage, "CNIBin": p.CNIDir, "CNIConf": c.Path("node", "cni"), "Runc": p.Runc,
+		"Snapshotter": snapshotter(c),
 		// Without this capability a process can't lower its OOM score, and
 		// every pod sandbox would fail to start.
-		RestrictOOM: !hasCapability(unix.CAP_SYS_RESOURCE),
+		"RestrictOOM": strconv.FormatBool(!hasCapability(unix.CAP_SYS_RESOURCE)),
 	}
 	path := c.Path("node", "containerd.toml")
 	if err := render(path, containerdTemplate, values); err != nil {
@@ -62,16 +55,17 @@ func writeContainerdConfig(c instance.Config, p Programs) (string, error) {
 	})
 }
 
-func render(path, text string, values any) error {
-	t, err := template.New(path).Parse(text)
-	if err != nil {
-		return err
+// render fills {{.Name}} marks. It is not text/template: that calls methods by
+// name, and the linker would have to keep every method of the program.
+func render(path, text string, values map[string]string) error {
+	for name, value := range values {
+		text = strings.ReplaceAll(text, "{{."+name+"}}", value)
 	}
-	var out strings.Builder
-	if err := t.Execute(&out, values); err != nil {
-		return err
+	if _, rest, found := strings.Cut(text, "{{."); found {
+		name, _, _ := strings.Cut(rest, "}}")
+		return fmt.Errorf("render %s: no value for %s", path, name)
 	}
-	return instance.WriteFile(path, []byte(out.String()))
+	return instance.WriteFile(path, []byte(text))
 }
 
 // snapshotter is overlayfs where the data folder's file system carries it;

@@ -11,6 +11,9 @@ import (
 	"github.com/containerd/containerd/v2/client"
 	"github.com/containerd/errdefs"
 
+	"google.golang.org/grpc"
+	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
+
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 	"github.com/tatami-platform/tatami/internal/adapter/oci"
 	"github.com/tatami-platform/tatami/internal/control"
@@ -36,10 +39,15 @@ func OpenImages(c instance.Config) (*Images, error) {
 // Close ends the connection.
 func (i *Images) Close() error { return i.c.Close() }
 
-// Ready says whether containerd answers, and its version.
-func (i *Images) Ready(ctx context.Context) (string, error) {
-	v, err := i.c.Version(ctx)
-	return v.Version, err
+// Ready says whether the part of containerd that kubelet talks to answers; it
+// comes up after the socket does.
+func (i *Images) Ready(ctx context.Context) error {
+	conn, ok := i.c.Conn().(*grpc.ClientConn)
+	if !ok {
+		return errors.New("containerd is not reached by gRPC")
+	}
+	_, err := runtimeapi.NewRuntimeServiceClient(conn).Status(ctx, &runtimeapi.StatusRequest{})
+	return err
 }
 
 // Import loads an archive and unpacks it, so that the first pod need not wait.
@@ -118,7 +126,7 @@ func waitContainerd(ctx context.Context, c instance.Config) (*Images, error) {
 		if _, err := os.Stat(c.ContainerdSocket()); err == nil {
 			images, err := OpenImages(c)
 			if err == nil {
-				if _, err = images.Ready(ctx); err == nil {
+				if err = images.Ready(ctx); err == nil {
 					return images, nil
 				}
 				_ = images.Close()

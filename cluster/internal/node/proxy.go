@@ -4,6 +4,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/pflag"
 	proxyapp "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -21,9 +22,9 @@ func runProxy(ctx context.Context, c instance.Config, p Programs) error {
 	if p.NFT == "" {
 		mode = "iptables"
 	}
-	if err := render(path, proxyTemplate, map[string]any{
+	if err := render(path, proxyTemplate, map[string]string{
 		"Kubeconfig": pki.Kubeconfig(c, pki.KubeProxy), "Mode": mode, "Node": c.NodeName(),
-		"PodCIDR": instance.PodCIDR.String(), "NodeIP": instance.NodeIP.String(), "OOMScore": ownOOMScore(),
+		"PodCIDR": instance.PodCIDR.String(), "NodeIP": instance.NodeIP.String(), "OOMScore": strconv.Itoa(int(ownOOMScore())),
 	}); err != nil {
 		return err
 	}

@@ -91,7 +91,7 @@ func (s *server) finishNode(ctx context.Context, p *parts, client *kubernetes.Cl
 		}
 	}()
 	s.step("waiting for the node")
-	return waitNode(ctx, client, s.config.NodeName(), p.failed)
+	return waitNode(ctx, client, s.config.NodeName(), s.state.Started, p.failed)
 }
 
 // published merges the URLs of services with that of the API server.
@@ -137,14 +137,16 @@ func applySystem(ctx context.Context, cfg *rest.Config, realNode bool) error {
 	return nil
 }
 
-func waitNode(ctx context.Context, client *kubernetes.Clientset, name string, failed <-chan error) error {
+// waitNode waits until kubelet reports ready. A report from before since is what
+// the last run left in the store.
+func waitNode(ctx context.Context, client *kubernetes.Clientset, name string, since time.Time, failed <-chan error) error {
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	last := errors.New("it did not register")
 	for {
 		n, err := client.CoreV1().Nodes().Get(ctx, name, metav1.GetOptions{})
 		if err == nil {
-			if last = notReady(n); last == nil {
+			if last = notReady(n, since); last == nil {
 				return nil
 			}
 		}
@@ -158,9 +160,10 @@ func waitNode(ctx context.Context, client *kubernetes.Clientset, name string, fa
 	}
 }
 
-func notReady(n *corev1.Node) error {
+func notReady(n *corev1.Node, since time.Time) error {
 	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
+		// Heartbeats are stored in whole seconds.
+		if c.Type == corev1.NodeReady && !c.LastHeartbeatTime.Time.Before(since.Truncate(time.Second)) {
 			if c.Status == corev1.ConditionTrue {
 				return nil
 			}
@@ -169,4 +172,3 @@ func notReady(n *corev1.Node) error {
 	}
 	return errors.New("kubelet has not reported yet")
 }
-

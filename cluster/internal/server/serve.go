@@ -26,16 +26,12 @@ import (
 	"github.com/tatami-platform/tatami/internal/control"
 )
 
-// gcPercent trades processor time for memory: half the garbage of Go's default,
-// in a process whose heap is mostly caches.
-const gcPercent = 50
-
 const apiTimeout = 2 * time.Minute
 
 // Main runs a server on a data folder and returns its exit code.
 func Main(dataDir string) int {
 	started := time.Now()
-	debug.SetGCPercent(gcPercent)
+	debug.SetGCPercent(startGCPercent)
 	c, err := readConfig(dataDir)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -138,6 +134,7 @@ func (s *server) serve(ctx context.Context) error {
 		return err
 	}
 	s.update(func(st *instance.State) { st.Phase, st.Step = control.StateRunning, "" })
+	go saveMemory(ctx)
 	select {
 	case <-ctx.Done():
 		return nil
