@@ -12,11 +12,13 @@ require (
 )
 
 require (
+	github.com/BurntSushi/toml v1.6.0 // indirect
 	github.com/containerd/cgroups/v3 v3.1.3 // indirect
 	github.com/containerd/errdefs/pkg v0.3.0 // indirect
 	github.com/containerd/log/otel v0.1.0 // indirect
 	github.com/containerd/plugin v1.1.0 // indirect
 	github.com/google/go-containerregistry v0.22.1 // indirect
+	github.com/rogpeppe/go-internal v1.16.0 // indirect
 )
 
 require (

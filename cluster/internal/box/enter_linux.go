@@ -7,7 +7,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -19,10 +18,15 @@ import (
 // address.
 const Bridge = "tatami0"
 
-// Enter prepares the namespaces that the process was started in.
-func Enter(c instance.Config) error {
+// Enter prepares the namespaces that the process was started in. The file that
+// it returns is nil when the host has none.
+func Enter(c instance.Config) (*HostResolvConf, error) {
 	if os.Getpid() != 1 {
-		return errors.New("the server of a real node must be the first process of its namespace")
+		return nil, errors.New("the server of a real node must be the first process of its namespace")
+	}
+	resolv, err := openHostResolvConf()
+	if err != nil {
+		resolv = nil
 	}
 	for _, step := range []struct {
 		name string
@@ -34,18 +38,20 @@ func Enter(c instance.Config) error {
 		{"cgroup", func() error { return makeCgroup(c) }},
 	} {
 		if err := step.do(); err != nil {
-			return fmt.Errorf("prepare the node's %s: %w", step.name, err)
+			return nil, fmt.Errorf("prepare the node's %s: %w", step.name, err)
 		}
 	}
-	return nil
+	return resolv, nil
 }
 
 // mounts gives the node its own /proc and hides the host's state: kubelet,
 // containerd and runc have paths that can't be configured, and must not find
 // those of another container engine there.
 func mounts(c instance.Config) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
+	// What the host unmounts, e.g. a disk to be ejected, must go here as well;
+	// nothing goes the other way.
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
+		return fmt.Errorf("separate mounts from the host's: %w", err)
 	}
 	// Shared among the containers of this node, as on any node.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""); err != nil {
@@ -67,7 +73,7 @@ func mounts(c instance.Config) error {
 	if err := keepVisible(c.DataDir, data); err != nil {
 		return err
 	}
-	return resolvConf(c)
+	return coverResolvConf(c)
 }
 
 // keepVisible mounts the data folder back where it was, if it was hidden.
@@ -84,38 +90,6 @@ func keepVisible(dir string, data *os.File) error {
 		return fmt.Errorf("keep %s visible: %w", dir, err)
 	}
 	return nil
-}
-
-// resolvConf points the node's programs at the node's own DNS; it asks the
-// host's resolvers. The file may be a link into a folder that is hidden now.
-func resolvConf(c instance.Config) error {
-	own := c.Path("node", "resolv.conf")
-	if err := instance.WriteFile(own, []byte("nameserver "+instance.NodeIP.String()+"\n")); err != nil {
-		return err
-	}
-	if err := os.Chmod(own, 0o644); err != nil { //nolint:gosec // every program of the node reads it
-		return err
-	}
-	target, err := filepath.EvalSymlinks("/etc/resolv.conf")
-	if err != nil {
-		link, lerr := os.Readlink("/etc/resolv.conf")
-		if lerr != nil {
-			return nil //nolint:nilerr // the host has none, and needs none
-		}
-		if target = link; !filepath.IsAbs(target) {
-			target = filepath.Join("/etc", target)
-		}
-		if !strings.HasPrefix(target, "/run/") {
-			return nil
-		}
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil { //nolint:gosec // in the node's own tmpfs
-			return err
-		}
-		if err := os.WriteFile(target, nil, 0o644); err != nil { //nolint:gosec // as above
-			return err
-		}
-	}
-	return unix.Mount(own, target, "", unix.MS_BIND, "")
 }
 
 // network makes the bridge of the pods. It is the default route as well, so

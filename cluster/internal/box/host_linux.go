@@ -46,12 +46,12 @@ func (h *Host) Listen(ctx context.Context, addr string) (net.Listener, error) {
 	return l, err
 }
 
-// DialUDP opens a UDP socket on the host, e.g. to ask its resolvers.
-func (h *Host) DialUDP(ctx context.Context, addr string) (net.Conn, error) {
+// Dial opens a connection from the host.
+func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	var c net.Conn
 	err := h.do(func() (err error) {
 		var d net.Dialer
-		c, err = d.DialContext(ctx, "udp", addr)
+		c, err = d.DialContext(ctx, network, addr)
 		return err
 	})
 	return c, err

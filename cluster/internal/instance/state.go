@@ -24,8 +24,8 @@ type State struct {
 	Error string `json:"error,omitempty"`
 	// NodeFailed says that a cluster without a real node might have run.
 	NodeFailed bool `json:"nodeFailed,omitempty"`
-	// NodeNote says why there is no real node.
-	NodeNote string `json:"nodeNote,omitempty"`
+	// Note says what does not work, although the cluster runs.
+	Note string `json:"note,omitempty"`
 	// URLs by name of what is published on the host.
 	URLs map[string]string `json:"urls,omitempty"`
 }

@@ -219,6 +219,9 @@ func (p *Platform) wait(ctx context.Context, dir string, exited <-chan struct{},
 	for {
 		st, err := instance.ReadState(dir)
 		if err == nil && st.Phase == control.StateRunning {
+			if st.Note != "" {
+				pr.Note(firstLine(errors.New(st.Note)))
+			}
 			return st, nil
 		}
 		if err == nil && st.Step != step && st.Step != "" {

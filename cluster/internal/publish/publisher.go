@@ -3,7 +3,6 @@ package publish
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"strconv"
 	"sync"
@@ -17,6 +16,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
+
+	"github.com/tatami-platform/tatami/cluster/internal/relay"
 )
 
 // Listen opens a listener on the host.
@@ -216,32 +217,16 @@ func accept(ctx context.Context, l net.Listener, target string) {
 		if err != nil {
 			return
 		}
-		go relay(ctx, c, target)
+		go forwardConn(ctx, c, target)
 	}
 }
 
-// relay copies both ways and passes half-closes on.
-func relay(ctx context.Context, client net.Conn, target string) {
-	defer client.Close() //nolint:errcheck // nothing follows
+func forwardConn(ctx context.Context, client net.Conn, target string) {
 	d := net.Dialer{Timeout: dialTimeout}
 	server, err := d.DialContext(ctx, "tcp", target)
 	if err != nil {
+		_ = client.Close()
 		return
 	}
-	defer server.Close() //nolint:errcheck // nothing follows
-	stop := context.AfterFunc(ctx, func() { _ = client.Close(); _ = server.Close() })
-	defer stop()
-	var wg sync.WaitGroup
-	wg.Go(func() { copyHalf(server, client) })
-	wg.Go(func() { copyHalf(client, server) })
-	wg.Wait()
-}
-
-func copyHalf(dst, src net.Conn) {
-	_, err := io.Copy(dst, src)
-	if tcp, ok := dst.(*net.TCPConn); ok && err == nil {
-		_ = tcp.CloseWrite()
-		return
-	}
-	_ = dst.Close()
+	relay.Both(ctx, client, server)
 }

@@ -12,9 +12,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"github.com/tatami-platform/tatami/cluster/internal/deploy"
 	"github.com/tatami-platform/tatami/cluster/internal/dns"
+	"github.com/tatami-platform/tatami/cluster/internal/egress"
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 	"github.com/tatami-platform/tatami/cluster/internal/node"
 	"github.com/tatami-platform/tatami/cluster/internal/publish"
@@ -67,6 +69,10 @@ func (s *server) startNode(ctx context.Context, p *parts) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNode, err)
 	}
+	if err := s.startEgress(ctx, programs); err != nil {
+		klog.ErrorS(err, "The node has no way out")
+		s.update(func(st *instance.State) { st.Note = "pods can't reach outside the cluster: " + err.Error() })
+	}
 	n, err := node.Start(ctx, s.config, programs)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errNode, err)
@@ -76,9 +82,33 @@ func (s *server) startNode(ctx context.Context, p *parts) error {
 	return nil
 }
 
+// upstreamDNS is where CoreDNS asks for names outside the cluster.
+const upstreamDNS = "127.0.0.1:5353"
+
+// startEgress opens the node's ways out before containerd may need them.
+func (s *server) startEgress(ctx context.Context, programs node.Programs) error {
+	firewall := programs.NFT
+	if firewall == "" {
+		firewall = programs.IPTables
+	}
+	if err := egress.Start(ctx, firewall, s.host.Dial); err != nil {
+		return err
+	}
+	return egress.ServeDNS(ctx, upstreamDNS, s.resolvers, s.host.Dial)
+}
+
+func (s *server) resolvers() []string {
+	f, err := s.resolv.Open()
+	if err != nil {
+		return nil
+	}
+	defer f.Close() //nolint:errcheck // read-only
+	return egress.ParseResolvers(f)
+}
+
 // finishNode starts what serves the pods, and waits until the node takes them.
 func (s *server) finishNode(ctx context.Context, p *parts, client *kubernetes.Clientset) error {
-	d, err := dns.Start(s.config, "")
+	d, err := dns.Start(s.config, upstreamDNS)
 	if err != nil {
 		return err
 	}

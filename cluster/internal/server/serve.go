@@ -77,6 +77,7 @@ func logTo(c instance.Config) func() {
 type server struct {
 	config instance.Config
 	host   *box.Host
+	resolv *box.HostResolvConf
 
 	mu    sync.Mutex
 	state instance.State
@@ -154,7 +155,8 @@ func (s *server) enterBox(ctx context.Context, outer net.Listener) (net.Listener
 		return nil, "", fmt.Errorf("%w: the host's network was not handed over", errNode)
 	}
 	s.host = box.NewHost(ns)
-	if err := box.Enter(s.config); err != nil {
+	var err error
+	if s.resolv, err = box.Enter(s.config); err != nil {
 		return nil, "", fmt.Errorf("%w: %w", errNode, err)
 	}
 	go box.Reap(ctx)
