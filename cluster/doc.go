@@ -2,6 +2,6 @@
 // internal/cli with Kubernetes itself linked in. Started by `tatami up` with a
 // hidden verb, the same binary is the server of a cluster.
 //
-// It holds no logic: internal/launch is the command line's side, internal/server
-// the cluster's.
+// It never decides anything itself: internal/launch is the command line's side,
+// internal/server the cluster's.
 package main

@@ -4,5 +4,6 @@
 //
 // In: requests of the verbs. Out: control.Status, control.Problem. What it sets
 // up on the host it also removes, after a kill of the server or of itself too.
+// It never touches a cluster, a container engine or a context of another name.
 // Read platform.go next; up.go and down.go are the two ways.
 package launch
