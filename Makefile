@@ -27,7 +27,9 @@ LDFLAGS := -s -w -X main.version=$(VERSION) \
 # git refuses, and go build with it.
 STAMP   := -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo true || echo false) -ldflags "$(LDFLAGS)"
 TOOL    := go tool -modfile=$(CURDIR)/tools.mod
-BUILD   := go run ./build/progress
+# Built and started, not `go run`, which adds a line of its own to a failure.
+run_own  = go build -o bin/.$(1) ./build/$(1) && bin/.$(1)
+BUILD    = $(call run_own,progress)
 
 # What a program is made from; tests and their data make no new program.
 sources  = $(shell find $(1) -type f ! -name '*_test.go' ! -path '*/testdata/*' 2>/dev/null)
@@ -56,7 +58,7 @@ check: toolchain fmt-check vet-check lint-check arch short generated ## what mus
 
 .PHONY: test
 test: toolchain packages build ## install what is missing and run every test, end-to-end included
-	@go run ./build/testall -race $(MODULES)
+	@$(call run_own,testall) -race $(MODULES)
 
 .PHONY: race
 race: toolchain ## run the tests of the root module under the race detector
@@ -147,7 +149,7 @@ arch:
 
 .PHONY: short
 short:
-	@go run ./build/testall -short $(CHECK_MODULES)
+	@$(call run_own,testall) -short $(CHECK_MODULES)
 
 .PHONY: generated
 generated:

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/pflag"
+
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 	"github.com/tatami-platform/tatami/cluster/internal/launch"
 	"github.com/tatami-platform/tatami/cluster/internal/server"
@@ -19,6 +21,8 @@ func main() {
 	if len(os.Args) == 3 && os.Args[1] == server.Verb {
 		os.Exit(server.Main(os.Args[2]))
 	}
+	// Kubernetes' packages put flags of their own here, and cobra shows them.
+	pflag.CommandLine = pflag.NewFlagSet(os.Args[0], pflag.ContinueOnError)
 	host, err := readHost()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)

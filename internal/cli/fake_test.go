@@ -126,9 +126,12 @@ func (f fake) Status(_ context.Context, ref control.Ref) (control.Status, error)
 	content, err := os.ReadFile(f.file(ref))
 	if errors.Is(err, os.ErrNotExist) {
 		s := control.Status{Name: ref.Name, State: control.StateStopped, DataDir: "/var/lib/tatami/" + ref.Name}
-		if f.fault == "starting" {
+		switch f.fault {
+		case "starting":
 			s.State = control.StateStarting
 			return s, nil
+		case "killed":
+			s.Reason = "the cluster ended: it was killed"
 		}
 		return s, fmt.Errorf("cluster %s: %w", ref.Name, control.ErrNotRunning)
 	}

@@ -54,9 +54,16 @@ func (t *tool) printStatus(ref control.Ref, s control.Status) {
 	switch {
 	case s.State == control.StateStopped:
 		fmt.Fprintln(c, title("is not running"))
+		var rows []row
+		if s.Reason != "" {
+			rows = append(rows, row{"reason", []string{s.Reason}})
+		}
 		if s.DataDir != "" {
+			rows = append(rows, row{"data", []string{s.DataDir}})
+		}
+		if len(rows) > 0 {
 			fmt.Fprintf(c, "\n")
-			printRows(c, []row{{"data", []string{s.DataDir}}})
+			printRows(c, rows)
 		}
 		fmt.Fprintf(c, "\n")
 		printCommands(c, []row{{t.on(ref, "up"), []string{"start it"}}})

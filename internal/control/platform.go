@@ -105,8 +105,10 @@ const (
 
 // Status is what `tatami status` shows. The JSON keys are a contract.
 type Status struct {
-	Name       string     `json:"name"`
-	State      State      `json:"state"`
+	Name  string `json:"name"`
+	State State  `json:"state"`
+	// Reason is why it ended, unless it was stopped.
+	Reason     string     `json:"reason,omitempty"`
 	Ready      bool       `json:"ready"`
 	Kubernetes Kubernetes `json:"kubernetes"`
 	Nodes      []Node     `json:"nodes"`

@@ -73,6 +73,9 @@ func mounts(c instance.Config) error {
 	if err := keepVisible(c.DataDir, data); err != nil {
 		return err
 	}
+	if err := coverTunables(); err != nil {
+		return err
+	}
 	return coverResolvConf(c)
 }
 

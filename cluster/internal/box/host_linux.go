@@ -1,9 +1,7 @@
 package box
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"syscall"
@@ -12,9 +10,13 @@ import (
 )
 
 // Attributes are how the server process is started: in a session of its own,
-// and for a real node in namespaces of its own.
-func Attributes(realNode bool) *syscall.SysProcAttr {
+// and for a real node in namespaces of its own. An attached one dies with the
+// process that started it.
+func Attributes(realNode bool, life Life) *syscall.SysProcAttr {
 	attr := &syscall.SysProcAttr{Setsid: true}
+	if life == Attached {
+		attr.Pdeathsig = syscall.SIGKILL
+	}
 	if realNode {
 		attr.Cloneflags = unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC
 	}
@@ -24,38 +26,6 @@ func Attributes(realNode bool) *syscall.SysProcAttr {
 // OpenHostNetwork opens the network namespace of the caller, to hand it to the
 // server.
 func OpenHostNetwork() (*os.File, error) { return os.Open("/proc/self/ns/net") }
-
-// Host opens sockets in the network namespace that the user works in.
-type Host struct {
-	// ns is nil when the server runs in the host's namespace itself.
-	ns *os.File
-}
-
-// NewHost wraps the namespace that the server was handed; nil for none.
-func NewHost(ns *os.File) *Host { return &Host{ns: ns} }
-
-// Listen opens a listener on the host. The socket stays in the namespace in
-// which it was made, so only its making needs a thread over there.
-func (h *Host) Listen(ctx context.Context, addr string) (net.Listener, error) {
-	var l net.Listener
-	err := h.do(func() (err error) {
-		var lc net.ListenConfig
-		l, err = lc.Listen(ctx, "tcp4", addr)
-		return err
-	})
-	return l, err
-}
-
-// Dial opens a connection from the host.
-func (h *Host) Dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	var c net.Conn
-	err := h.do(func() (err error) {
-		var d net.Dialer
-		c, err = d.DialContext(ctx, network, addr)
-		return err
-	})
-	return c, err
-}
 
 func (h *Host) do(f func() error) error {
 	if h.ns == nil {

@@ -13,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
@@ -123,8 +124,8 @@ func Parse(source string, raw []byte) ([]Object, error) {
 	var all []Object
 	dec := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(raw), 4096)
 	for n := 1; ; n++ {
-		var content map[string]any
-		err := dec.Decode(&content)
+		var document runtime.RawExtension
+		err := dec.Decode(&document)
 		if errors.Is(err, io.EOF) {
 			return all, nil
 		}
@@ -132,28 +133,44 @@ func Parse(source string, raw []byte) ([]Object, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
+		if len(document.Raw) == 0 {
+			continue
+		}
+		var content map[string]any
+		// Not encoding/json: it would round large numbers.
+		if err := json.Unmarshal(document.Raw, &content); err != nil {
+			return nil, fmt.Errorf("%s: %w", where, err)
+		}
 		if len(content) == 0 {
 			continue
 		}
-		u := &unstructured.Unstructured{Object: content}
-		if err := check(u); err != nil {
+		objects, err := flatten(&unstructured.Unstructured{Object: content}, where)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", where, err)
 		}
-		if !u.IsList() {
-			all = append(all, Object{u, where})
-			continue
-		}
-		if err := u.EachListItem(func(o runtime.Object) error {
-			item, ok := o.(*unstructured.Unstructured)
-			if !ok {
-				return errors.New("a list in it holds something else than objects")
-			}
-			all = append(all, Object{item, where})
-			return check(item)
-		}); err != nil {
-			return nil, fmt.Errorf("%s: %w", where, err)
-		}
+		all = append(all, objects...)
 	}
+}
+
+// flatten gives the objects of a list, or the one that is none.
+func flatten(u *unstructured.Unstructured, where string) ([]Object, error) {
+	if err := check(u); err != nil {
+		return nil, err
+	}
+	if !u.IsList() {
+		return []Object{{u, where}}, nil
+	}
+	var all []Object
+	err := u.EachListItem(func(o runtime.Object) error {
+		item, ok := o.(*unstructured.Unstructured)
+		if !ok {
+			return errors.New("a list in it holds something else than objects")
+		}
+		objects, err := flatten(item, where)
+		all = append(all, objects...)
+		return err
+	})
+	return all, err
 }
 
 func check(u *unstructured.Unstructured) error {

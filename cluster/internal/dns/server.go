@@ -33,13 +33,9 @@ func (s *Server) Stop() error { return s.caddy.Stop() }
 // its caches are filled, well within a second. upstream is where names outside
 // the cluster are asked for, as HOST:PORT; empty refuses them.
 func Start(c instance.Config, upstream string) (*Server, error) {
-	text := strings.NewReplacer(
-		"{{.NodeIP}}", instance.NodeIP.String(), "{{.Domain}}", instance.ClusterDomain,
-		"{{.Kubeconfig}}", pki.Kubeconfig(c, pki.DNS), "{{.Forward}}", forward(upstream),
-	).Replace(corefile)
 	dnsserver.Quiet, caddy.Quiet = true, true
 	inst, err := caddy.Start(caddy.CaddyfileInput{
-		Contents: []byte(text), Filepath: "Corefile", ServerTypeName: "dns",
+		Contents: []byte(render(c, upstream)), Filepath: "Corefile", ServerTypeName: "dns",
 	})
 	// The kubernetes plugin takes over the log of the whole process.
 	klog.ClearLogger()
@@ -47,6 +43,13 @@ func Start(c instance.Config, upstream string) (*Server, error) {
 		return nil, fmt.Errorf("start DNS: %w", err)
 	}
 	return &Server{caddy: inst}, nil
+}
+
+func render(c instance.Config, upstream string) string {
+	return strings.NewReplacer(
+		"{{.NodeIP}}", instance.NodeIP.String(), "{{.Domain}}", instance.ClusterDomain,
+		"{{.Kubeconfig}}", pki.Kubeconfig(c, pki.DNS), "{{.Forward}}", forward(upstream),
+	).Replace(corefile)
 }
 
 func forward(upstream string) string {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -74,6 +75,24 @@ func Lock(dataDir string) (*os.File, error) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	return nil, err
+}
+
+// Empty removes all that a data folder holds but what makes it one: its marker
+// and its lock, which the caller holds.
+func Empty(dataDir string) error {
+	entries, err := os.ReadDir(dataDir)
+	if err != nil {
+		return fmt.Errorf("read the data folder: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() == lockFile || e.Name() == MarkerFile {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dataDir, e.Name())); err != nil {
+			return fmt.Errorf("empty the data folder: %w", err)
+		}
+	}
+	return nil
 }
 
 func flock(dataDir string, how int) (*os.File, error) {

@@ -28,12 +28,12 @@ func mergedInto(c instance.Config) string {
 	return c.AdminKubeconfig()
 }
 
-func pathOptions(explicit string) *clientcmd.PathOptions {
-	o := clientcmd.NewDefaultPathOptions()
+// kubeconfigFile is the file that was asked for, else the one that kubectl writes.
+func kubeconfigFile(explicit string) string {
 	if explicit != "" {
-		o.LoadingRules.ExplicitPath = explicit
+		return explicit
 	}
-	return o
+	return clientcmd.NewDefaultPathOptions().GetDefaultFilename()
 }
 
 // mergeKubeconfig adds the context to the user's kubeconfig and makes it the
@@ -43,11 +43,7 @@ func mergeKubeconfig(c instance.Config, explicit string) error {
 	if err != nil {
 		return err
 	}
-	o := pathOptions(explicit)
-	path := o.GetDefaultFilename()
-	if explicit != "" {
-		path = explicit
-	}
+	path := kubeconfigFile(explicit)
 	cfg, err := loadKubeconfig(path)
 	if err != nil {
 		return err

@@ -29,7 +29,7 @@ func (p *Platform) realNode(ctx context.Context) error {
 // the right to do so refuses.
 func canMakeBox(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, "true")
-	cmd.SysProcAttr = box.Attributes(true)
+	cmd.SysProcAttr = box.Attributes(true, box.Attached)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("this machine does not let root make namespaces: %w", err)
 	}

@@ -1,14 +1,11 @@
 package launch
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
@@ -19,7 +16,7 @@ import (
 
 // start runs the server process. It inherits the lock, the listener and the
 // host's network, so that none of them can be lost to a race.
-func (p *Platform) start(c instance.Config, lock, listener *os.File, attached bool) (*exec.Cmd, error) {
+func (p *Platform) start(c instance.Config, lock, listener *os.File, life box.Life) (*exec.Cmd, error) {
 	if err := server.WriteConfig(c); err != nil {
 		return nil, err
 	}
@@ -37,10 +34,7 @@ func (p *Platform) start(c instance.Config, lock, listener *os.File, attached bo
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = crash, crash
 	cmd.ExtraFiles = []*os.File{lock, listener}
-	cmd.SysProcAttr = box.Attributes(c.RealNode)
-	if attached {
-		cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
-	}
+	cmd.SysProcAttr = box.Attributes(c.RealNode, life)
 	if c.RealNode {
 		ns, err := box.OpenHostNetwork()
 		if err != nil {
@@ -55,28 +49,25 @@ func (p *Platform) start(c instance.Config, lock, listener *os.File, attached bo
 	return cmd, nil
 }
 
-// serverPID finds the server of a data folder by its command line; 0 for none.
-// A number kept in a file could belong to another process by now.
-func serverPID(dataDir string) int {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return 0
-	}
-	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil {
-			continue
+// settle waits out the moments in which the lock is held and there is no server:
+// one that was killed is still being taken apart by the kernel, or another `up`
+// is about to start one. It returns the server's process, or 0 for none.
+func settle(ctx context.Context, dataDir string) (int, error) {
+	for deadline := time.Now().Add(killPatience); ; time.Sleep(20 * time.Millisecond) {
+		alive, err := instance.Alive(dataDir)
+		if err != nil || !alive {
+			return 0, err
 		}
-		raw, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
-		if err != nil {
-			continue
+		if pid := serverPID(dataDir); pid != 0 {
+			return pid, nil
 		}
-		args := bytes.Split(bytes.TrimRight(raw, "\x00"), []byte{0})
-		if len(args) == 3 && string(args[1]) == server.Verb && string(args[2]) == dataDir {
-			return pid
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if time.Now().After(deadline) {
+			return 0, errors.New("the lock is held, but no server process is found")
 		}
 	}
-	return 0
 }
 
 const (
@@ -88,9 +79,9 @@ const (
 // stop ends the server of a data folder and waits until the kernel has freed
 // its lock, which is when all its processes are gone.
 func stop(ctx context.Context, dataDir string) error {
-	pid := serverPID(dataDir)
-	if pid == 0 {
-		return errors.New("the lock is held, but no server process is found")
+	pid, err := settle(ctx, dataDir)
+	if err != nil || pid == 0 {
+		return err
 	}
 	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("stop process %d: %w", pid, err)
@@ -118,14 +109,4 @@ func waitDead(ctx context.Context, dataDir string, pid int, patience time.Durati
 		time.Sleep(20 * time.Millisecond)
 	}
 	return false
-}
-
-// dead also counts a process that nobody has waited for: it holds nothing.
-func dead(pid int) bool {
-	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return true
-	}
-	state := bytes.TrimSpace(raw[bytes.LastIndexByte(raw, ')')+1:])
-	return len(state) > 0 && (state[0] == 'Z' || state[0] == 'X')
 }

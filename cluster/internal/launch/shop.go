@@ -155,12 +155,13 @@ func sumMetric(text []byte, name string) (int64, error) {
 		if !ok || rest == "" || rest[0] != ' ' && rest[0] != '{' {
 			continue
 		}
-		fields := strings.Fields(line[strings.LastIndexByte(line, '}')+1:])
-		if len(fields) == 0 {
-			continue
+		if i := strings.LastIndexByte(rest, '}'); i >= 0 {
+			rest = rest[i+1:]
 		}
-		v, err := strconv.ParseFloat(fields[len(fields)-1], 64)
-		if err != nil || math.IsNaN(v) {
+		// A time may follow the value.
+		text, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return 0, fmt.Errorf("sample of %s makes no sense: %q", name, line)
 		}
 		sum += v

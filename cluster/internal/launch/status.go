@@ -35,6 +35,7 @@ func (p *Platform) Status(ctx context.Context, ref control.Ref) (control.Status,
 		s.DataDir = dir
 	}
 	if !alive {
+		s.Reason = p.endReason(dir)
 		return s, notRunning(ref)
 	}
 	st, err := instance.ReadState(dir)
@@ -63,6 +64,32 @@ func restConfig(c instance.Config) (*rest.Config, error) {
 	}
 	cfg.QPS = -1
 	return cfg, nil
+}
+
+// endReason is empty for a cluster that was stopped, or never ran.
+func (p *Platform) endReason(dir string) string {
+	st, err := instance.ReadState(dir)
+	if err != nil || st.Phase == control.StateStopped && st.Error == "" {
+		return ""
+	}
+	return firstLine(p.whyEnded(st.Config))
+}
+
+// answers asks the API server for no more than a sign of life.
+func answers(c instance.Config) error {
+	cfg, err := restConfig(c)
+	if err != nil {
+		return err
+	}
+	cfg.Timeout = statusTimeout
+	client, err := kubernetes.NewForConfig(cfg)
+	if err != nil {
+		return err
+	}
+	if _, err := client.Discovery().ServerVersion(); err != nil {
+		return fmt.Errorf("the API server does not answer: %w", err)
+	}
+	return nil
 }
 
 const statusTimeout = 10 * time.Second

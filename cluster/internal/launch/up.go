@@ -22,6 +22,10 @@ func (p *Platform) Up(ctx context.Context, req control.UpRequest, pr control.Pro
 	if err != nil {
 		return control.Status{}, err
 	}
+	// Before a start, too: one that can't be read would be found out at its end.
+	if _, err := loadKubeconfig(kubeconfigFile(req.Kubeconfig)); err != nil {
+		return control.Status{}, err
+	}
 	outer := ctx
 	if req.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -61,16 +65,28 @@ type running struct {
 // ensureRunning finds the instance or starts it.
 func (p *Platform) ensureRunning(ctx context.Context, req control.UpRequest, pr control.Progress) (running, error) {
 	dir, alive, err := p.find(req.Cluster)
+	pid := 0
+	if err == nil && alive {
+		pid, err = settle(ctx, dir)
+	}
 	if err != nil {
 		return running{}, err
 	}
-	if !alive {
+	if pid == 0 {
 		if dir, err = p.folder(req.Cluster, req.Ephemeral); err != nil {
 			return running{}, err
 		}
 		return p.startFresh(ctx, req, dir, pr)
 	}
-	return p.join(ctx, req, dir, pr)
+	run, err := p.join(ctx, req, dir, pr)
+	if err == nil || ctx.Err() != nil {
+		return run, err
+	}
+	if pid, serr := settle(ctx, dir); serr == nil && pid == 0 {
+		// It was killed a moment ago, and was dying when it was found.
+		return p.startFresh(ctx, req, dir, pr)
+	}
+	return run, err
 }
 
 // join waits for a server that somebody else started.
@@ -81,6 +97,9 @@ func (p *Platform) join(ctx context.Context, req control.UpRequest, dir string, 
 		return running{}, err
 	}
 	c := st.Config
+	if err := answers(c); err != nil {
+		return running{}, err
+	}
 	conflict := func(what string) error {
 		return &control.Problem{
 			What: fmt.Sprintf("cluster %q already runs", c.Name),
@@ -95,8 +114,10 @@ func (p *Platform) join(ctx context.Context, req control.UpRequest, dir string, 
 		return running{}, conflict(fmt.Sprintf("it listens on port %d, not %d", c.Port, req.Port))
 	case req.Foreground:
 		return running{}, conflict("it runs in the background")
-	case req.Ephemeral != c.Ephemeral:
-		return running{}, conflict("its data is kept, or not, otherwise than asked for")
+	case req.Ephemeral && !c.Ephemeral:
+		return running{}, conflict("its data is meant to stay")
+	case !req.Ephemeral && c.Ephemeral:
+		return running{}, conflict("it is ephemeral: its data goes when it stops")
 	case req.Node == control.NodeReal && !c.RealNode:
 		return running{}, conflict("it runs without a real node")
 	}
@@ -115,7 +136,7 @@ func (p *Platform) startFresh(ctx context.Context, req control.UpRequest, dir st
 		Name: req.Cluster.Name, DataDir: dir, RealNode: real, Ephemeral: req.Ephemeral, Durable: req.Durable,
 		ProgramsDir: filepath.Dir(p.host.Program),
 	}
-	if err := prepare(c); err != nil {
+	if err := instance.Open(c); err != nil {
 		return running{}, err
 	}
 	run, err := p.launch(ctx, req, c, pr)
@@ -152,17 +173,12 @@ func firstLine(err error) string {
 	return strings.ReplaceAll(strings.TrimSpace(err.Error()), "\n", ", ")
 }
 
-// prepare makes the data folder ready and removes what a killed server left.
-func prepare(c instance.Config) error {
-	if err := instance.Open(c); err != nil {
-		return err
-	}
+// clean removes what a killed server left. It needs the lock: another `up` may
+// have started a server since this one looked.
+func clean(c instance.Config) error {
 	if c.Ephemeral {
-		// What a killed one left is not to be found again.
-		if err := os.RemoveAll(c.DataDir); err != nil {
-			return fmt.Errorf("remove the last ephemeral data: %w", err)
-		}
-		if err := instance.Open(c); err != nil {
+		// It is not to be found again.
+		if err := instance.Empty(c.DataDir); err != nil {
 			return err
 		}
 	}
@@ -176,12 +192,18 @@ func (p *Platform) launch(ctx context.Context, req control.UpRequest, c instance
 	lock, err := instance.Lock(c.DataDir)
 	if errors.Is(err, instance.ErrLocked) {
 		// Another `up` was faster.
+		if _, err := settle(ctx, c.DataDir); err != nil {
+			return running{}, err
+		}
 		return p.join(ctx, req, c.DataDir, pr)
 	}
 	if err != nil {
 		return running{}, err
 	}
 	defer lock.Close() //nolint:errcheck // the server holds a copy
+	if err := clean(c); err != nil {
+		return running{}, err
+	}
 	listener, port, err := listen(ctx, req.Port, c.DataDir)
 	if err != nil {
 		return running{}, err
@@ -192,7 +214,11 @@ func (p *Platform) launch(ctx context.Context, req control.UpRequest, c instance
 	if err := instance.WriteState(instance.State{Config: c, Phase: control.StateStarting, Step: "starting"}); err != nil {
 		return running{}, err
 	}
-	cmd, err := p.start(c, lock, listener, req.Foreground)
+	life := box.Detached
+	if req.Foreground {
+		life = box.Attached
+	}
+	cmd, err := p.start(c, lock, listener, life)
 	if err != nil {
 		return running{}, err
 	}
@@ -259,6 +285,9 @@ func nodeFailed(c instance.Config) bool {
 	return err == nil && st.NodeFailed
 }
 
+// storeStep is how much room the store sets aside at once; without it, it ends.
+const storeStep = 64 << 20
+
 // whyEnded explains the end of a server by its last words.
 func (p *Platform) whyEnded(c instance.Config) error {
 	st, err := instance.ReadState(c.DataDir)
@@ -268,7 +297,7 @@ func (p *Platform) whyEnded(c instance.Config) error {
 	} else if words := lastWords(c.Path("log", "crash.log")); words != "" {
 		why = errors.New(words)
 	}
-	if free, err := instance.FreeBytes(c.DataDir); err == nil && free < 1<<20 {
+	if free, err := instance.FreeBytes(c.DataDir); err == nil && free < storeStep {
 		return instance.DiskFull(c.DataDir, why)
 	}
 	return &control.Problem{

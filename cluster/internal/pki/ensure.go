@@ -50,15 +50,16 @@ type Leaf struct {
 }
 
 // EnsureAuthority loads the authority of that name in dir, or makes it. A pair
-// of which only one file exists was cut short by a crash and is made anew.
+// of which only one file exists was cut short by a crash and is made anew, and
+// so is one near its end, as that of a first start with the clock in 1970.
 func EnsureAuthority(dir, name string, now time.Time) (*Authority, error) {
 	a := &Authority{dir: dir, name: name}
 	cert, key, err := load(dir, name)
-	if err == nil {
+	if err == nil && now.Before(cert.NotAfter.Add(-renewBefore)) {
 		a.cert, a.key = cert, key
 		return a, nil
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	a.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -70,6 +71,9 @@ func EnsureAuthority(dir, name string, now time.Time) (*Authority, error) {
 		return nil, err
 	}
 	tmpl.Subject = pkix.Name{CommonName: "tatami " + name}
+	// Leaves are renewed when the clock is set back before them. An authority,
+	// of which others hold copies, need not be: it has always been valid.
+	tmpl.NotBefore = time.Unix(0, 0)
 	tmpl.IsCA = true
 	tmpl.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature
 	der, err := x509.CreateCertificate(rand.Reader, tmpl, tmpl, a.key.Public(), a.key)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -94,15 +96,27 @@ func Run(ctx context.Context, client kubernetes.Interface, listen Listen, change
 func (p *Publisher) reconcile(ctx context.Context, services []*corev1.Service) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	wanted := map[key]bool{}
+	published := slices.DeleteFunc(slices.Clone(services), func(s *corev1.Service) bool {
+		return s.Spec.Type != corev1.ServiceTypeLoadBalancer || s.Spec.ClusterIP == "" || s.DeletionTimestamp != nil
+	})
+	// First: a service that was made anew wants the port that the old one has.
+	p.closeOthers(published)
 	urls := map[string]string{}
-	for _, s := range services {
-		if s.Spec.Type != corev1.ServiceTypeLoadBalancer || s.Spec.ClusterIP == "" || s.DeletionTimestamp != nil {
-			continue
-		}
-		ports := p.publishService(ctx, s, wanted, urls)
+	for _, s := range published {
+		ports := p.publishService(ctx, s, urls)
 		if err := p.writeStatus(ctx, s, ports); err != nil && ctx.Err() == nil {
 			klog.ErrorS(err, "Could not write the address of a published service", "service", s.Namespace+"/"+s.Name)
+		}
+	}
+	p.changed(urls)
+}
+
+// closeOthers closes what is open for none of the services.
+func (p *Publisher) closeOthers(services []*corev1.Service) {
+	wanted := map[key]bool{}
+	for _, s := range services {
+		for _, port := range s.Spec.Ports {
+			wanted[keyOf(s, port)] = true
 		}
 	}
 	for k, f := range p.open {
@@ -111,11 +125,17 @@ func (p *Publisher) reconcile(ctx context.Context, services []*corev1.Service) {
 			delete(p.open, k)
 		}
 	}
-	p.changed(urls)
+}
+
+func keyOf(s *corev1.Service, port corev1.ServicePort) key {
+	return key{
+		service: s.Namespace + "/" + s.Name, port: port.Port,
+		target: net.JoinHostPort(s.Spec.ClusterIP, strconv.Itoa(int(port.Port))),
+	}
 }
 
 // publishService opens what is missing and returns the status of each port.
-func (p *Publisher) publishService(ctx context.Context, s *corev1.Service, wanted map[key]bool, urls map[string]string) []corev1.PortStatus {
+func (p *Publisher) publishService(ctx context.Context, s *corev1.Service, urls map[string]string) []corev1.PortStatus {
 	name := s.Namespace + "/" + s.Name
 	var statuses []corev1.PortStatus
 	for i, port := range s.Spec.Ports {
@@ -126,9 +146,7 @@ func (p *Publisher) publishService(ctx context.Context, s *corev1.Service, wante
 			statuses = append(statuses, status)
 			continue
 		}
-		k := key{service: name, port: port.Port, target: net.JoinHostPort(s.Spec.ClusterIP, strconv.Itoa(int(port.Port)))}
-		wanted[k] = true
-		f, err := p.ensure(ctx, k)
+		f, err := p.ensure(ctx, keyOf(s, port))
 		if err != nil {
 			klog.ErrorS(err, "Could not publish a service", "service", name)
 			reason := "tatami.dev/NoFreePort"
@@ -179,10 +197,17 @@ func scheme(port corev1.ServicePort) string {
 	if port.Name == "https" || port.Port == 443 {
 		return "https"
 	}
-	if port.AppProtocol != nil && *port.AppProtocol != "http" {
-		return *port.AppProtocol
+	if port.AppProtocol == nil {
+		return "http"
 	}
-	return "http"
+	name := *port.AppProtocol
+	if _, after, ok := strings.Cut(name, "/"); ok {
+		name = after
+	}
+	if name == "h2c" {
+		return "http"
+	}
+	return name
 }
 
 func (p *Publisher) writeStatus(ctx context.Context, s *corev1.Service, ports []corev1.PortStatus) error {

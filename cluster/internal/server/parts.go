@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 
+	"github.com/tatami-platform/tatami/cluster/internal/box"
 	"github.com/tatami-platform/tatami/cluster/internal/deploy"
 	"github.com/tatami-platform/tatami/cluster/internal/dns"
 	"github.com/tatami-platform/tatami/cluster/internal/egress"
@@ -121,7 +122,10 @@ func (s *server) finishNode(ctx context.Context, p *parts, client *kubernetes.Cl
 		}
 	}()
 	s.step("waiting for the node")
-	return waitNode(ctx, client, s.config.NodeName(), s.state.Started, p.failed)
+	if err := waitNode(ctx, client, s.config.NodeName(), s.state.Started, p.failed); err != nil {
+		return err
+	}
+	return box.UncoverTunables()
 }
 
 // published merges the URLs of services with that of the API server.

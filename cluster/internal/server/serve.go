@@ -138,12 +138,13 @@ func (s *server) serve(ctx context.Context) error {
 	go saveMemory(ctx)
 	select {
 	case <-ctx.Done():
-		return nil
-	case err := <-plane.Failed:
-		return err
-	case err := <-parts.failed:
-		return err
+	case err = <-plane.Failed:
+	case err = <-parts.failed:
 	}
+	if ctx.Err() != nil {
+		return nil // asked to end, which ends the components as well
+	}
+	return err
 }
 
 // enterBox makes the process a machine of its own, and lets the API server

@@ -12,20 +12,6 @@ import (
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 )
 
-// Node is a running real node.
-type Node struct {
-	// Failed yields the error of the first part that ended by itself.
-	Failed <-chan error
-	stop   context.CancelFunc
-	done   *sync.WaitGroup
-}
-
-// Stop ends kubelet, kube-proxy and containerd. Containers end with the box.
-func (n *Node) Stop() {
-	n.stop()
-	n.done.Wait()
-}
-
 // Start runs the node's programs; it returns when containerd answers and has
 // the pause image, which is when kubelet can start pods.
 func Start(ctx context.Context, c instance.Config, p Programs) (*Node, error) {

@@ -19,9 +19,6 @@ import (
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 )
 
-// PauseImage holds a pod's namespaces; it is built from cmd/tatami-pause.
-const PauseImage = "tatami.dev/pause:dev"
-
 //go:embed containerd.toml.tmpl
 var containerdTemplate string
 

@@ -18,14 +18,7 @@ import (
 	"github.com/tatami-platform/tatami/cluster/internal/relay"
 )
 
-// Dial opens a connection from the host's network.
-type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-
 const dialTimeout = 10 * time.Second
-
-// maxDials bounds the connections that are being made: each holds a thread of
-// the host's network while it waits.
-const maxDials = 128
 
 // port of the proxy inside the node's network namespace, where nothing else
 // listens on ports of this range.
@@ -59,19 +52,6 @@ func accept(ctx context.Context, l net.Listener, dial Dial) {
 	}
 }
 
-func limit(dial Dial) Dial {
-	slots := make(chan struct{}, maxDials)
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			return dial(ctx, network, addr)
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-}
-
 func serve(ctx context.Context, c net.Conn, dial Dial) {
 	defer c.Close() //nolint:errcheck // nothing follows
 	target, err := originalTarget(c)
@@ -94,13 +74,6 @@ func refuse(c net.Conn) {
 	if tcp, ok := c.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
-}
-
-// allowed refuses who talks to the proxy itself, and the host's loopback.
-func allowed(target netip.AddrPort) bool {
-	a := target.Addr()
-	return !a.IsLoopback() && !a.IsUnspecified() && !a.IsMulticast() &&
-		!instance.PodCIDR.Contains(a) && !instance.ServiceCIDR.Contains(a)
 }
 
 // originalTarget is where the connection was going before it was redirected.

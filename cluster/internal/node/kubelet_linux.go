@@ -19,9 +19,6 @@ import (
 	"github.com/tatami-platform/tatami/cluster/internal/pki"
 )
 
-// KindLabel tells real nodes from simulated ones.
-const KindLabel = "tatami.dev/node-kind"
-
 func runKubelet(ctx context.Context, c instance.Config) error {
 	// Not configurable by flag or file.
 	kubelet.ContainerLogsDir = c.Path("node", "log", "containers")
