@@ -52,7 +52,7 @@ func newCluster(t *testing.T, short string) *cluster {
 	if testing.Short() {
 		t.Skip("starts a cluster")
 	}
-	base, err := os.MkdirTemp("/tmp", "tt")
+	base, err := os.MkdirTemp("/tmp", "tt") //nolint:usetesting // sockets need a short path
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,6 +202,10 @@ func (p *process) wait() result {
 	switch {
 	case errors.As(err, &exit):
 		r.code = exit.ExitCode()
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+			// As a shell tells it.
+			r.code = 128 + int(status.Signal())
+		}
 	case err != nil:
 		r.code, r.err = -2, r.err+err.Error()
 	}

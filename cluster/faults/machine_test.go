@@ -55,6 +55,10 @@ func TestTwoSideBySide(t *testing.T) {
 // TestNoNetwork runs on a machine that has nothing but its loopback.
 func TestNoNetwork(t *testing.T) {
 	needRoot(t)
+	offMainThread(t, testNoNetwork)
+}
+
+func testNoNetwork(t *testing.T) {
 	c := newCluster(t, "f0")
 	leaveNetwork(t)
 	manifest := filepath.Join(c.base, "pod.yaml")
@@ -79,12 +83,26 @@ spec:
 	c.run("down", "--purge").must(t)
 }
 
-// leaveNetwork moves the test's thread, and so the programs that it starts, into
-// a network namespace of their own. The thread is not unlocked, so that it ends
-// with the test. Only the test's own goroutine is over there.
-func leaveNetwork(t *testing.T) {
+// offMainThread runs a test on a thread that ends with it. The process's first
+// thread would not, and /proc/self speaks of that one.
+func offMainThread(t *testing.T, test func(*testing.T)) {
 	t.Helper()
 	runtime.LockOSThread()
+	if unix.Gettid() != os.Getpid() {
+		test(t)
+		return // still locked: the thread ends with this goroutine
+	}
+	defer runtime.UnlockOSThread()
+	t.Run("on another thread", func(t *testing.T) {
+		runtime.LockOSThread()
+		test(t)
+	})
+}
+
+// leaveNetwork moves the test's thread, and so the programs that it starts, into
+// a network namespace of their own; no other goroutine is over there.
+func leaveNetwork(t *testing.T) {
+	t.Helper()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Skipf("this machine's root may not make a network namespace: %v", err)
 	}

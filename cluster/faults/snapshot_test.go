@@ -259,7 +259,8 @@ func (f family) isMember(pid int) bool {
 func (f family) alive() []string {
 	var left []string
 	for _, pid := range allPIDs() {
-		comm, _ := os.ReadFile(procFile(pid, "comm"))
+		raw, _ := os.ReadFile(procFile(pid, "comm"))
+		comm := strings.TrimSpace(string(raw))
 		if f.isMember(pid) {
 			left = append(left, fmt.Sprintf("left behind: process %d %s", pid, comm))
 		}

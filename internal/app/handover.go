@@ -35,7 +35,7 @@ type env struct {
 }
 
 func processEnv() env {
-	//nolint:forbidigo // This is where the environment is read.
+
 	path, handed := os.Getenv("PATH"), os.Getenv(guard) != ""
 	e := env{args: os.Args, environ: os.Environ(), path: filepath.SplitList(path), handed: handed}
 	if self, err := os.Executable(); err == nil {
@@ -124,7 +124,7 @@ func same(a, b string) bool {
 func isFull(ctx context.Context, file string) bool {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, file, "version", "-o", "json") //nolint:gosec // A program on the user's PATH.
+	cmd := exec.CommandContext(ctx, file, "version", "-o", "json")
 	cmd.WaitDelay = time.Second
 	out, err := cmd.Output()
 	if err != nil {

@@ -51,7 +51,7 @@ func Main(p Program) int {
 		},
 		Info:    complete(p.Info),
 		Name:    displayName(os.Args),
-		Now:     time.Now, //nolint:forbidigo // This is where the clock comes from.
+		Now:     time.Now,
 		TempDir: os.TempDir(),
 	}, os.Args[1:])
 }
@@ -68,7 +68,7 @@ func displayName(args []string) string {
 // console learns what a stream can show. Colour follows https://no-color.org.
 func console(f *os.File) cli.Console {
 	c := cli.Console{Writer: f}
-	//nolint:forbidigo // This is where the environment is read.
+
 	dumb, plain := os.Getenv("TERM") == "dumb", os.Getenv("NO_COLOR") != ""
 	if !term.IsTerminal(int(f.Fd())) || dumb {
 		return c

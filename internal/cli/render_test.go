@@ -187,7 +187,7 @@ func TestEveryFlagIsDocumented(t *testing.T) {
 
 func TestExamplesParse(t *testing.T) {
 	walk(Root(Deps{Name: "tatami"}), func(cmd *cobra.Command) {
-		for _, line := range strings.Split(cmd.Example, "\n") {
+		for line := range strings.SplitSeq(cmd.Example, "\n") {
 			_, command, found := strings.Cut(line, "tatami ")
 			if !found {
 				continue

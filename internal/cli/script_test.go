@@ -91,8 +91,7 @@ func exitsWith(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	got := 0
 	err := ts.Exec(args[1], args[2:]...)
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		got = exit.ExitCode()
 	} else if err != nil {
 		ts.Fatalf("%v", err)
@@ -118,7 +117,7 @@ func staticProgram(ts *testscript.TestScript, _ bool, args []string) {
 	} {
 		ts.Check(binary.Write(&b, binary.LittleEndian, v))
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o755)) //nolint:gosec // A program has to be executable.
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b.Bytes(), 0o755))
 }
 
 // untilFile waits until a program in the background has made a file.

@@ -64,7 +64,7 @@ func mounts(c instance.Config) error {
 	if err != nil {
 		return err
 	}
-	defer data.Close() //nolint:errcheck // read-only
+	defer data.Close()
 	for _, dir := range []string{"/run", "/var/lib", "/var/log"} {
 		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755"); err != nil {
 			return fmt.Errorf("hide %s: %w", dir, err)

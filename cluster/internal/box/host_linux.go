@@ -41,7 +41,7 @@ func (h *Host) do(f func() error) error {
 			done <- fmt.Errorf("own network namespace: %w", err)
 			return
 		}
-		defer own.Close() //nolint:errcheck // read-only
+		defer own.Close()
 		if err := unix.Setns(int(h.ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			done <- fmt.Errorf("enter the host's network: %w", err)
 			return

@@ -130,6 +130,6 @@ func ready(ctx context.Context, client *http.Client, url string) bool {
 	if err != nil {
 		return false
 	}
-	defer res.Body.Close() //nolint:errcheck // nothing is read from it
+	defer res.Body.Close()
 	return res.StatusCode == http.StatusOK
 }

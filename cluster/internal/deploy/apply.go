@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery/cached/memory"
@@ -21,6 +23,10 @@ const fieldManager = "tatami"
 
 // definitionWait is how long a new CustomResourceDefinition may take to serve.
 const definitionWait = 10 * time.Second
+
+// accountWait is how long the controllers may take to make the service account
+// "default" of a new namespace.
+const accountWait = 10 * time.Second
 
 // Applier applies objects by server-side apply.
 type Applier struct {
@@ -87,8 +93,24 @@ func (a *Applier) applyOne(ctx context.Context, o Object) error {
 		}
 		target = a.client.Resource(mapping.Resource).Namespace(ns)
 	}
-	_, err = target.Apply(ctx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
-	return err
+	deadline := time.Now().Add(accountWait)
+	for {
+		_, err = target.Apply(ctx, o.GetName(), o.Unstructured, metav1.ApplyOptions{FieldManager: fieldManager, Force: true})
+		if !lacksAccount(err) || time.Now().After(deadline) || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// lacksAccount says that a pod was refused because its namespace is so new that
+// a controller has yet to make the service account in it. The API gives no code
+// for it, only words; it costs no more than the wait if they change.
+func lacksAccount(err error) bool {
+	return apierrors.IsForbidden(err) && strings.Contains(err.Error(), `serviceaccount "default" not found`)
 }
 
 // mapping waits for a kind that was defined a moment ago.

@@ -112,7 +112,7 @@ func BuildFS(embedded fs.FS, source string) ([]Object, error) {
 }
 
 func readFile(path string) ([]Object, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // the user named it
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

@@ -77,7 +77,7 @@ func exchange(ctx context.Context, question []byte, resolver string, dial Dial) 
 	if err != nil {
 		return nil, err
 	}
-	defer c.Close() //nolint:errcheck // nothing follows
+	defer c.Close()
 	if err := c.SetDeadline(time.Now().Add(questionTimeout)); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func serveTCP(ctx context.Context, l net.Listener, resolvers Resolvers, dial Dia
 			return
 		}
 		go func() {
-			defer c.Close() //nolint:errcheck // nothing follows
+			defer c.Close()
 			for _, r := range resolvers() {
 				out, err := dial(ctx, "tcp", net.JoinHostPort(r, dnsPort))
 				if err == nil {

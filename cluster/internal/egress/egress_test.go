@@ -80,7 +80,7 @@ func TestServeDNSAsksTheNextResolverWhenOneFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close() //nolint:errcheck // a test's connection
+	defer c.Close()
 	_ = c.SetDeadline(time.Now().Add(5 * time.Second))
 	if _, err := io.WriteString(c, "question"); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestDialsAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // ends accept
+	defer l.Close()
 	now, most := make(chan int, 1), make(chan int, 1)
 	now <- 0
 	most <- 0

@@ -53,7 +53,7 @@ func accept(ctx context.Context, l net.Listener, dial Dial) {
 }
 
 func serve(ctx context.Context, c net.Conn, dial Dial) {
-	defer c.Close() //nolint:errcheck // nothing follows
+	defer c.Close()
 	target, err := originalTarget(c)
 	if err != nil || !allowed(target) {
 		refuse(c)
@@ -128,7 +128,7 @@ func redirect(ctx context.Context, firewall string) error {
 }
 
 func run(ctx context.Context, input, program string, args ...string) error {
-	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // found by node.FindPrograms
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Stdin = strings.NewReader(input)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("redirect outgoing connections: %w: %s", err, out)

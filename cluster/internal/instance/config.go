@@ -21,6 +21,8 @@ const DefaultName = "tatami"
 
 // Addresses inside the cluster. They need not be free on the host: the node has
 // a network namespace of its own.
+//
+//nolint:gochecknoglobals // never written; netip has no constants
 var (
 	// NodeIP is the address of the real node and of DNS: that of its bridge,
 	// which is the gateway of the pods.
@@ -215,7 +217,7 @@ func versionProblem(c Config, why error) error {
 func upgradable(from, to string) error {
 	var a, b struct{ major, minor, patch int }
 	if _, err := fmt.Sscanf(from, "v%d.%d.%d", &a.major, &a.minor, &a.patch); err != nil {
-		return fmt.Errorf("Kubernetes version %q in it makes no sense", from)
+		return fmt.Errorf("the version %q in it makes no sense", from)
 	}
 	if _, err := fmt.Sscanf(to, "v%d.%d.%d", &b.major, &b.minor, &b.patch); err != nil {
 		return fmt.Errorf("own Kubernetes version %q makes no sense", to)

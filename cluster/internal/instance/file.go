@@ -26,7 +26,7 @@ func WriteFile(path string, data []byte) error {
 	if err != nil {
 		return explain(path, err)
 	}
-	defer os.Remove(f.Name()) //nolint:errcheck // gone after the rename; a leftover is harmless
+	defer os.Remove(f.Name())
 	_, err = f.Write(data)
 	if err == nil {
 		err = f.Sync()
@@ -69,7 +69,7 @@ func FreeBytes(dir string) (int64, error) {
 	if err := syscall.Statfs(dir, &st); err != nil {
 		return 0, fmt.Errorf("free space of %s: %w", dir, err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert,gosec // Bsize differs by platform; both are far below the limit
+	return int64(st.Bavail) * int64(st.Bsize), nil //nolint:unconvert // the types differ by platform
 }
 
 // CheckFree refuses to start on a full disk: the store would stop in the middle

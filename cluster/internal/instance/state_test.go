@@ -26,10 +26,10 @@ func TestMain(m *testing.M) {
 	}
 	f, err := Lock(dir)
 	if err != nil {
-		os.Stdout.WriteString(err.Error() + "\n")
+		_, _ = os.Stdout.WriteString(err.Error() + "\n")
 		os.Exit(1)
 	}
-	os.Stdout.WriteString("held\n")
+	_, _ = os.Stdout.WriteString("held\n")
 	_, _ = bufio.NewReader(os.Stdin).ReadByte()
 	_ = f.Close()
 }

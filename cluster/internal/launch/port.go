@@ -50,7 +50,7 @@ func listenOn(ctx context.Context, port int) (*os.File, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	defer l.Close() //nolint:errcheck // the file is a copy
+	defer l.Close()
 	tcp, ok := l.(*net.TCPListener)
 	if !ok {
 		return nil, 0, errors.New("not a TCP listener")

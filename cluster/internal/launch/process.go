@@ -28,9 +28,9 @@ func (p *Platform) start(c instance.Config, lock, listener *os.File, life box.Li
 	if err != nil {
 		return nil, err
 	}
-	defer crash.Close() //nolint:errcheck // the server has a copy
+	defer crash.Close()
 	// Not bound to a context: it outlives this command.
-	cmd := exec.Command(p.host.Program, server.Verb, c.DataDir) //nolint:noctx,gosec // as said; our own path
+	cmd := exec.Command(p.host.Program, server.Verb, c.DataDir) //nolint:noctx // as said
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = crash, crash
 	cmd.ExtraFiles = []*os.File{lock, listener}
@@ -40,7 +40,7 @@ func (p *Platform) start(c instance.Config, lock, listener *os.File, life box.Li
 		if err != nil {
 			return nil, err
 		}
-		defer ns.Close() //nolint:errcheck // the server has a copy
+		defer ns.Close()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, ns)
 	}
 	if err := cmd.Start(); err != nil {

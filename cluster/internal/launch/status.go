@@ -28,13 +28,17 @@ func (p *Platform) Status(ctx context.Context, ref control.Ref) (control.Status,
 		Nodes:      []control.Node{}, Pods: map[string]int{}, URLs: map[string]string{},
 	}
 	dir, alive, err := p.find(ref)
+	if err == nil && alive {
+		// One that was killed holds its lock for a moment longer.
+		s.PID, err = settle(ctx, dir)
+	}
 	if err != nil {
 		return s, err
 	}
 	if exists(dir) {
 		s.DataDir = dir
 	}
-	if !alive {
+	if s.PID == 0 {
 		s.Reason = p.endReason(dir)
 		return s, notRunning(ref)
 	}
@@ -43,7 +47,6 @@ func (p *Platform) Status(ctx context.Context, ref control.Ref) (control.Status,
 		return s, err
 	}
 	s.State, s.StartMillis = st.Phase, st.StartMillis
-	s.PID = serverPID(dir)
 	s.RSSBytes = residentBytes(s.PID)
 	s.Kubeconfig = mergedInto(st.Config)
 	maps.Copy(s.URLs, st.URLs)

@@ -100,28 +100,35 @@ func (p *Platform) join(ctx context.Context, req control.UpRequest, dir string, 
 	if err := answers(c); err != nil {
 		return running{}, err
 	}
-	conflict := func(what string) error {
-		return &control.Problem{
+	if what := conflict(c, req); what != "" {
+		return running{}, &control.Problem{
 			What: fmt.Sprintf("cluster %q already runs", c.Name),
 			Why:  errors.New(what),
 			Next: "stop it first with `tatami down`, or start another with --name",
 		}
 	}
+	return running{config: c}, nil
+}
+
+// conflict says in what a running cluster differs from the one asked for; empty
+// when it will do.
+func conflict(c instance.Config, req control.UpRequest) string {
 	switch {
 	case c.Name != req.Cluster.Name:
-		return running{}, conflict("its data folder is used under the name " + c.Name)
+		return "its data folder is used under the name " + c.Name
 	case req.Port != 0 && req.Port != c.Port:
-		return running{}, conflict(fmt.Sprintf("it listens on port %d, not %d", c.Port, req.Port))
+		return fmt.Sprintf("it listens on port %d, not %d", c.Port, req.Port)
 	case req.Foreground:
-		return running{}, conflict("it runs in the background")
+		return "it runs in the background"
 	case req.Ephemeral && !c.Ephemeral:
-		return running{}, conflict("its data is meant to stay")
+		return "its data is meant to stay"
 	case !req.Ephemeral && c.Ephemeral:
-		return running{}, conflict("it is ephemeral: its data goes when it stops")
+		return "it is ephemeral: its data goes when it stops"
 	case req.Node == control.NodeReal && !c.RealNode:
-		return running{}, conflict("it runs without a real node")
+		return "it runs without a real node"
+	default:
+		return ""
 	}
-	return running{config: c}, nil
 }
 
 // startFresh starts a server; without a real node when that one fails and was
@@ -200,7 +207,7 @@ func (p *Platform) launch(ctx context.Context, req control.UpRequest, c instance
 	if err != nil {
 		return running{}, err
 	}
-	defer lock.Close() //nolint:errcheck // the server holds a copy
+	defer lock.Close()
 	if err := clean(c); err != nil {
 		return running{}, err
 	}
@@ -208,7 +215,7 @@ func (p *Platform) launch(ctx context.Context, req control.UpRequest, c instance
 	if err != nil {
 		return running{}, err
 	}
-	defer listener.Close() //nolint:errcheck // the server holds a copy
+	defer listener.Close()
 	c.Port = port
 	// The old state must not be taken for the new server's.
 	if err := instance.WriteState(instance.State{Config: c, Phase: control.StateStarting, Step: "starting"}); err != nil {
@@ -261,12 +268,15 @@ func (p *Platform) wait(ctx context.Context, dir string, exited <-chan struct{},
 			return st, p.whyEnded(st.Config)
 		case <-time.After(30 * time.Millisecond):
 		}
-		if exited == nil {
-			if alive, err := instance.Alive(dir); err == nil && !alive {
-				return st, p.whyEnded(st.Config)
-			}
+		if exited == nil && ended(dir) {
+			return st, p.whyEnded(st.Config)
 		}
 	}
+}
+
+func ended(dir string) bool {
+	alive, err := instance.Alive(dir)
+	return err == nil && !alive
 }
 
 func waitProblem(ctx context.Context, st instance.State) error {
@@ -310,11 +320,11 @@ func (p *Platform) whyEnded(c instance.Config) error {
 // lastWords is the first line of a crash: Go prints the reason before the
 // goroutines.
 func lastWords(path string) string {
-	f, err := os.Open(path) //nolint:gosec // a file of our own
+	f, err := os.Open(path)
 	if err != nil {
 		return ""
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		line := lines.Text()
 		if strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "fatal error:") || strings.HasPrefix(line, "error:") {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -87,16 +86,16 @@ func hasCapability(number int) bool {
 
 // superviseContainerd keeps containerd running until the context ends. Its
 // containers survive its restart, and kubelet reconnects.
-func superviseContainerd(ctx context.Context, p Programs, config string, log io.Writer) error {
+func superviseContainerd(ctx context.Context, p Programs, config string, log io.Writer) {
 	for {
 		err := runContainerd(ctx, p, config, log)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		klog.ErrorS(err, "containerd ended, starting it again")
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-time.After(restartDelay):
 		}
 	}
@@ -105,8 +104,9 @@ func superviseContainerd(ctx context.Context, p Programs, config string, log io.
 func runContainerd(ctx context.Context, p Programs, config string, log io.Writer) error {
 	cmd := exec.CommandContext(ctx, p.Containerd, "--config", config)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "GOGC=50", "PATH="+os.Getenv("PATH")+":/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	// Its shims and CNI plugins are looked for in PATH, which may lack root's
+	// folders. The last of equal names counts.
+	cmd.Env = append(cmd.Environ(), "GOGC=50", "PATH="+strings.Join(programDirs(), ":"))
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = containerdStop
 	if err := cmd.Run(); err != nil {

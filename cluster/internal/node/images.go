@@ -52,11 +52,11 @@ func (i *Images) Ready(ctx context.Context) error {
 
 // Import loads an archive and unpacks it, so that the first pod need not wait.
 func (i *Images) Import(ctx context.Context, archive string) ([]string, error) {
-	f, err := os.Open(archive) //nolint:gosec // the caller's file
+	f, err := os.Open(archive)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	imported, err := i.c.Import(ctx, f, client.WithAllPlatforms(false))
 	if err != nil {
 		return nil, fmt.Errorf("import %s: %w", archive, err)

@@ -72,12 +72,21 @@ func lookPath(name string) (string, error) {
 	if path, err := exec.LookPath(name); err == nil {
 		return filepath.Abs(path)
 	}
-	for _, dir := range []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"} {
+	for _, dir := range rootDirs() {
 		if path, err := exec.LookPath(filepath.Join(dir, name)); err == nil {
 			return path, nil
 		}
 	}
 	return "", exec.ErrNotFound
+}
+
+func rootDirs() []string {
+	return []string{"/usr/local/sbin", "/usr/sbin", "/sbin", "/usr/local/bin", "/usr/bin", "/bin"}
+}
+
+// programDirs is PATH, and then where root's programs are.
+func programDirs() []string {
+	return append(filepath.SplitList(os.Getenv("PATH")), rootDirs()...) //nolint:forbidigo // as exec.LookPath does
 }
 
 func findCNI() string {

@@ -23,14 +23,12 @@ func Start(ctx context.Context, c instance.Config, p Programs) (*Node, error) {
 		return nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	failed := make(chan error, 3)
+	failed := make(chan error, 2)
 	n := &Node{Failed: failed, stop: cancel, done: &sync.WaitGroup{}}
 	log := &lumberjack.Logger{Filename: c.Path("log", "containerd.log"), MaxSize: 10, MaxBackups: 1}
 	n.done.Go(func() {
 		defer log.Close() //nolint:errcheck // the end of a log
-		if err := superviseContainerd(ctx, p, config, log); err != nil {
-			failed <- err
-		}
+		superviseContainerd(ctx, p, config, log)
 	})
 	images, err := waitContainerd(ctx, c)
 	if err != nil {

@@ -177,7 +177,7 @@ func load(dir, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, name+".key")) //nolint:gosec // a file of our own
+	raw, err := os.ReadFile(filepath.Join(dir, name+".key"))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -196,7 +196,7 @@ func load(dir, name string) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 }
 
 func loadCert(path string) (*x509.Certificate, error) {
-	raw, err := os.ReadFile(path) //nolint:gosec // a file of our own
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}

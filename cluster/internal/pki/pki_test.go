@@ -29,9 +29,20 @@ const (
 // start is any moment; no test depends on today's date.
 func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
+// folder lies in memory where it can: the files are flushed to disk one by one.
+func folder(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "tt") //nolint:usetesting // memory, for speed
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
 func ensured(t *testing.T, now time.Time) instance.Config {
 	t.Helper()
-	c := instance.Config{Name: "x", DataDir: t.TempDir(), Port: 7443}
+	c := instance.Config{Name: "x", DataDir: folder(t), Port: 7443}
 	if err := Ensure(c, internal, now); err != nil {
 		t.Fatal(err)
 	}

@@ -160,7 +160,7 @@ func (p *Publisher) publishService(ctx context.Context, s *corev1.Service, urls 
 		}
 		urls[f.name] = scheme(port) + "://" + f.listener.Addr().String()
 		if tcp, ok := f.listener.Addr().(*net.TCPAddr); ok {
-			status.Port = int32(tcp.Port) //nolint:gosec // a port fits
+			status.Port = int32(tcp.Port)
 		}
 		statuses = append(statuses, status)
 	}

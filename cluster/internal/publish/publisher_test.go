@@ -61,7 +61,9 @@ func service(name string, ports ...corev1.ServicePort) *corev1.Service {
 	}
 }
 
-func tcp(p int32) corev1.ServicePort { return corev1.ServicePort{Port: p, Protocol: corev1.ProtocolTCP} }
+func tcp(p int32) corev1.ServicePort {
+	return corev1.ServicePort{Port: p, Protocol: corev1.ProtocolTCP}
+}
 
 // running is a publisher and what it told last.
 type running struct {

@@ -48,7 +48,7 @@ func inheritedListener() (net.Listener, error) {
 	if f == nil {
 		return nil, fmt.Errorf("no listener was handed over; start clusters with `tatami up`")
 	}
-	defer f.Close() //nolint:errcheck // the listener has a copy
+	defer f.Close()
 	l, err := net.FileListener(f)
 	if err != nil {
 		return nil, fmt.Errorf("listener that was handed over: %w", err)

@@ -55,7 +55,7 @@ func dropProgramPages() {
 	if err != nil {
 		return
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		start, length, ok := droppable(lines.Text(), program)
 		if !ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -35,8 +36,8 @@ type parts struct {
 }
 
 func (p *parts) stop() {
-	for i := len(p.stops) - 1; i >= 0; i-- {
-		p.stops[i]()
+	for _, stop := range slices.Backward(p.stops) {
+		stop()
 	}
 }
 
@@ -103,7 +104,7 @@ func (s *server) resolvers() []string {
 	if err != nil {
 		return nil
 	}
-	defer f.Close() //nolint:errcheck // read-only
+	defer f.Close()
 	return egress.ParseResolvers(f)
 }
 
