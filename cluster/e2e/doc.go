@@ -3,7 +3,7 @@
 //
 // In: the program that TATAMI_BIN names, else ../../bin/tatami; the scripts in
 // testdata/script. Out: what they print, the exit codes, what is left on the
-// host. Nothing here needs root, a fixed port or the internet, and nothing stays
-// running. Clusters with a node are the subject of ../faults. Read
+// host. It never needs root, a fixed port or the internet, and never leaves a
+// cluster running. Clusters with a node are the subject of ../faults. Read
 // harness_test.go next, then a script.
 package e2e

@@ -136,7 +136,7 @@ func clusterFlags(ts *testscript.TestScript, args []string) []string {
 
 // field follows a dotted path into a value; a number is an index.
 func field(v any, path string) (any, error) {
-	for _, key := range strings.SplitSeq(path, ".") {
+	for key := range strings.SplitSeq(path, ".") {
 		switch x := v.(type) {
 		case map[string]any:
 			v = x[key]

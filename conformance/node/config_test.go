@@ -174,6 +174,8 @@ func configFiles(s *space) {
 	mount(p, "some", "/some", corev1.VolumeSource{ConfigMap: chosen})
 	c := &p.Spec.Containers[0]
 	c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "all", MountPath: "/etc/one-size", SubPath: "size"})
+	// Without a group it would be root's, as the image has no list of users.
+	p.Spec.SecurityContext = &corev1.PodSecurityContext{RunAsUser: new(int64(1000)), RunAsGroup: new(int64(1000))}
 	s.startReady(p)
 	s.equal("file", s.tell("web", "file", "path", "/all/color"), "blue")
 	s.equal("mode", s.tell("web", "stat", "path", "/all/color"), "444 0 0 4")

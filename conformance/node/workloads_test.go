@@ -80,7 +80,7 @@ func indexedJob(s *space) {
 	j := s.runJob("work", batchv1.JobSpec{
 		Completions: new(int32(2)), Parallelism: new(int32(2)), CompletionMode: new(batchv1.IndexedCompletion), Template: template(p),
 	}, batchv1.JobComplete)
-	s.equal("indexes", j.Status.CompletedIndexes, "0-1")
+	s.equal("indexes", j.Status.CompletedIndexes, "0,1")
 	var logs []string
 	for _, p := range s.pods("work") {
 		logs = append(logs, strings.TrimSpace(s.logs(p.Name, corev1.PodLogOptions{})))

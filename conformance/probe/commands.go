@@ -157,7 +157,11 @@ func sleep(args []string) error {
 	return nil
 }
 
-// alloc BYTES touches that much memory, and sleeps.
+// allocDelay gives the container runtime time to watch the new container for
+// want of memory, which it begins after the start.
+const allocDelay = 2 * time.Second
+
+// alloc BYTES touches that much memory after a while, and sleeps.
 func alloc(args []string) error {
 	if len(args) != 1 {
 		return errArguments
@@ -166,6 +170,7 @@ func alloc(args []string) error {
 	if err != nil {
 		return err
 	}
+	time.Sleep(allocDelay)
 	memory := make([]byte, size)
 	for i := 0; i < size; i += 4096 {
 		memory[i] = 1

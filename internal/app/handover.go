@@ -35,7 +35,6 @@ type env struct {
 }
 
 func processEnv() env {
-
 	path, handed := os.Getenv("PATH"), os.Getenv(guard) != ""
 	e := env{args: os.Args, environ: os.Environ(), path: filepath.SplitList(path), handed: handed}
 	if self, err := os.Executable(); err == nil {

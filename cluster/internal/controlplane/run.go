@@ -32,7 +32,8 @@ type Plane struct {
 func (p *Plane) Stop() { p.stop() }
 
 // Start runs the control plane and returns when the API server is ready.
-// internalURL is where the listener can be reached from this process.
+// internalURL is where the listener can be reached from this process. The
+// context bounds the start only; Stop ends what was started.
 func Start(ctx context.Context, c instance.Config, l net.Listener, internalURL string) (*Plane, error) {
 	// Each component applies its logging configuration; they are all the same.
 	logsapi.ReapplyHandling = logsapi.ReapplyHandlingIgnoreUnchanged
@@ -47,7 +48,7 @@ func Start(ctx context.Context, c instance.Config, l net.Listener, internalURL s
 	// The API server outlives the other components, and the store outlives it:
 	// what they write while they end must not be lost.
 	apiCtx, stopAPI := context.WithCancel(context.WithoutCancel(ctx))
-	restCtx, stopRest := context.WithCancel(ctx)
+	restCtx, stopRest := context.WithCancel(context.WithoutCancel(ctx))
 	failed := make(chan error, 4)
 	apiDone := make(chan struct{})
 	p := &Plane{Failed: failed, stop: func() {
