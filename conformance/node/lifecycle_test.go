@@ -59,26 +59,32 @@ func restartOnFailure(s *space) {
 // As above, and "Pods should have their container restart back-off": the second
 // restart waits for ten seconds.
 func restartAlways(s *space) {
-	s.start(podOf("loop", "exit", "0"))
+	s.start(podOf("loop", "sleep", "3"))
 	s.waitPod("loop", "back off", func(p *corev1.Pod) bool {
 		w := status(p, "main").State.Waiting
 		return w != nil && w.Reason == "CrashLoopBackOff"
 	})
-	p := s.waitPod("loop", "be restarted once", func(p *corev1.Pod) bool { return restarts(p) == 1 && lastEnd(p) != nil })
-	first := lastEnd(p).FinishedAt.Time
-	p = s.waitPod("loop", "be restarted twice", func(p *corev1.Pod) bool { return restarts(p) == 2 && lastEnd(p) != nil })
-	if gap := lastEnd(p).StartedAt.Sub(first); gap < 8*time.Second {
+	var gap time.Duration
+	s.waitPod("loop", "be restarted twice", func(p *corev1.Pod) bool {
+		st := status(p, "main")
+		if st.RestartCount != 2 || st.LastTerminationState.Terminated == nil {
+			return false
+		}
+		var started metav1.Time
+		switch {
+		case st.State.Running != nil:
+			started = st.State.Running.StartedAt
+		case st.State.Terminated != nil:
+			started = st.State.Terminated.StartedAt
+		default:
+			return false // the last end is already that of this run
+		}
+		gap = started.Sub(st.LastTerminationState.Terminated.FinishedAt.Time)
+		return true
+	})
+	if gap < 8*time.Second {
 		s.Errorf("the second restart came after %s, want about 10 s", gap)
 	}
-}
-
-// lastEnd is how the container ended last, whether it was started again or not.
-func lastEnd(p *corev1.Pod) *corev1.ContainerStateTerminated {
-	st := status(p, "main")
-	if st.State.Terminated != nil {
-		return st.State.Terminated
-	}
-	return st.LastTerminationState.Terminated
 }
 
 // Upstream: "Container Runtime blackbox test on terminated container should
@@ -245,8 +251,9 @@ func gracefulTermination(s *space) {
 // As above, for a program that ignores SIGTERM; its exit code is seen on a pod
 // that a finalizer keeps.
 func killedAfterGrace(s *space) {
+	rec := s.startReady(podOf("recorder"))
 	p := with(podOf("deaf"), func(p *corev1.Pod, c *corev1.Container) {
-		c.Env = env("ON_TERM", "ignore")
+		c.Env = env("ON_TERM", "ignore", "NOTIFY", "http://"+rec.Status.PodIP+":8080/record?text=")
 		p.Spec.TerminationGracePeriodSeconds = new(int64(4))
 		p.Finalizers = []string{"tatami.dev/test"}
 	})
@@ -258,7 +265,7 @@ func killedAfterGrace(s *space) {
 		s.Errorf("it took %s, want about 4 s", took)
 	}
 	s.equal("exit code", ended(p, "main").ExitCode, int32(137))
-	s.contains("log", s.logs("deaf", corev1.PodLogOptions{}), "SIGTERM")
+	s.equal("records", s.tell("recorder", "records"), "SIGTERM deaf")
 	p.Finalizers = nil
 	_, err := s.client.CoreV1().Pods(s.name).Update(s.ctx, p, metav1.UpdateOptions{})
 	s.must(err)

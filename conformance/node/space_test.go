@@ -197,7 +197,11 @@ func (s *space) pod(name string) *corev1.Pod {
 
 func (s *space) waitReady(name string) *corev1.Pod {
 	s.Helper()
-	return s.waitPod(name, "become ready", ready)
+	p := s.waitPod(name, "become ready", ready)
+	if c := p.Spec.Containers[0]; c.Args[0] == "serve" && len(c.Env) == 0 {
+		s.tell(name, "hostname") // so that it listens
+	}
+	return p
 }
 
 func (s *space) waitPod(name, what string, done func(*corev1.Pod) bool) *corev1.Pod {
@@ -285,10 +289,20 @@ func (s *space) ask(pod, path string, query ...string) (string, error) {
 	return string(raw), err
 }
 
-// tell is ask for what must work at once.
+// listenPatience is for programs that run and do not listen yet: without a
+// readiness probe a pod is ready when its programs have been started.
+const listenPatience = 20 * time.Second
+
+// tell is ask for what must work.
 func (s *space) tell(pod, path string, query ...string) string {
 	s.Helper()
 	text, err := s.ask(pod, path, query...)
+	for end := time.Now().Add(listenPatience); err != nil && time.Now().Before(end); time.Sleep(pollEvery) {
+		if !strings.Contains(err.Error(), "connection refused") {
+			break
+		}
+		text, err = s.ask(pod, path, query...)
+	}
 	if err != nil {
 		s.Fatalf("asking %s for %s %v: %v", pod, path, query, err)
 	}

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"strconv"
@@ -22,6 +23,11 @@ import (
 func runKubelet(ctx context.Context, c instance.Config) error {
 	// Not configurable by flag or file.
 	kubelet.ContainerLogsDir = c.Path("node", "log", "containers")
+	// As it is for cadvisor, whose flag is registered by its package; without it
+	// metrics lack the names of pods, and their network.
+	if err := flag.Set("containerd", c.ContainerdSocket()); err != nil {
+		return fmt.Errorf("kubelet: where cadvisor finds containerd: %w", err)
+	}
 	cfg, err := kubeletConfiguration(c)
 	if err != nil {
 		return err
