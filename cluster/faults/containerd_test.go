@@ -250,8 +250,11 @@ func (f *foreign) stop(t *testing.T) {
 		time.Sleep(200 * time.Millisecond)
 	}
 	_ = f.cmd.Process.Signal(syscall.SIGTERM)
-	done := make(chan error, 1)
-	go func() { done <- f.cmd.Wait() }()
+	done := make(chan struct{})
+	go func() {
+		_ = f.cmd.Wait()
+		close(done)
+	}()
 	select {
 	case <-done:
 	case <-time.After(10 * time.Second):

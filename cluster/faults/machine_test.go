@@ -59,6 +59,7 @@ func TestNoNetwork(t *testing.T) {
 }
 
 func testNoNetwork(t *testing.T) {
+	t.Helper()
 	c := newCluster(t, "f0")
 	leaveNetwork(t)
 	manifest := filepath.Join(c.base, "pod.yaml")

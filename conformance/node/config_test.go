@@ -1,7 +1,9 @@
 package node
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -223,7 +225,7 @@ func updatesAppear(s *space) {
 	s.within(longPatience, "the new values", func() error {
 		for path, text := range want {
 			if got, err := s.ask("web", "file", "path", path); err != nil || got != text {
-				return fmt.Errorf("%s = %q, %v", path, got, err)
+				return fmt.Errorf("%s = %q: %w", path, got, cmp.Or(err, errors.New("not what was written")))
 			}
 		}
 		return nil

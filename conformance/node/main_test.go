@@ -97,7 +97,7 @@ func startCluster() (stop func(), err error) {
 	stop = func() {
 		select {
 		case err := <-ended:
-			fmt.Fprintf(os.Stderr, "the cluster ended before the tests: %v\n%s", err, messages)
+			_, _ = fmt.Fprintf(os.Stderr, "the cluster ended before the tests: %v\n%s", err, messages)
 		default:
 			_ = up.Process.Signal(syscall.SIGTERM)
 			<-ended

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -193,7 +194,7 @@ func noEndpoints(s *space) {
 	s.eventually("a connection should be refused", func() error {
 		_, err := s.fetchFrom("client", "http://none/")
 		if err == nil || !strings.Contains(err.Error(), "refused") {
-			return fmt.Errorf("got %v", err)
+			return fmt.Errorf("got %w", cmp.Or(err, errors.New("an answer")))
 		}
 		return nil
 	})

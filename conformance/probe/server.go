@@ -74,8 +74,8 @@ func serve([]string) error {
 		case <-signals:
 			fmt.Println("SIGTERM")
 			notify(os.Getenv("NOTIFY"), "SIGTERM "+hostname())
-			if end, err := linger(os.Getenv("ON_TERM")); end {
-				return err
+			if linger(os.Getenv("ON_TERM")) {
+				return nil
 			}
 		}
 	}
@@ -101,15 +101,15 @@ func (s *server) serveOthers(failed chan<- error) error {
 }
 
 // linger says whether to end now.
-func linger(onTerm string) (bool, error) {
+func linger(onTerm string) bool {
 	if onTerm == "ignore" {
-		return false, nil
+		return false
 	}
 	if seconds, err := strconv.ParseFloat(onTerm, 64); err == nil {
 		time.Sleep(time.Duration(seconds * float64(time.Second)))
 	}
 	fmt.Println("ending")
-	return true, nil
+	return true
 }
 
 func terminated() <-chan os.Signal {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 )
@@ -14,6 +15,9 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // maxDials bounds the connections that are being made: each holds a thread of
 // the host's network while it waits.
 const maxDials = 128
+
+// acceptRetry is a pause after an error such as too many open files.
+const acceptRetry = 50 * time.Millisecond
 
 func limit(dial Dial) Dial {
 	slots := make(chan struct{}, maxDials)

@@ -3,6 +3,7 @@ package egress
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -92,8 +93,12 @@ func exchange(ctx context.Context, question []byte, resolver string, dial Dial) 
 func serveTCP(ctx context.Context, l net.Listener, resolvers Resolvers, dial Dial) {
 	for {
 		c, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			time.Sleep(acceptRetry)
+			continue
 		}
 		go func() {
 			defer c.Close()

@@ -45,8 +45,12 @@ func accept(ctx context.Context, l net.Listener, dial Dial) {
 	dial = limit(dial)
 	for {
 		c, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			time.Sleep(acceptRetry)
+			continue
 		}
 		go serve(ctx, c, dial)
 	}

@@ -251,15 +251,11 @@ func (p *Platform) wait(ctx context.Context, dir string, exited <-chan struct{},
 	step := ""
 	for {
 		st, err := instance.ReadState(dir)
-		if err == nil && st.Phase == control.StateRunning {
-			if st.Note != "" {
-				pr.Note(firstLine(errors.New(st.Note)))
-			}
-			return st, nil
+		if err == nil {
+			step = show(st, step, pr)
 		}
-		if err == nil && st.Step != step && st.Step != "" {
-			step = st.Step
-			pr.Step(step)
+		if err == nil && st.Phase == control.StateRunning {
+			return st, nil
 		}
 		select {
 		case <-ctx.Done():
@@ -272,6 +268,18 @@ func (p *Platform) wait(ctx context.Context, dir string, exited <-chan struct{},
 			return st, p.whyEnded(st.Config)
 		}
 	}
+}
+
+// show tells of a new step, and at the end of what does not work.
+func show(st instance.State, last string, pr control.Progress) string {
+	if st.Phase == control.StateRunning && st.Note != "" {
+		pr.Note(firstLine(errors.New(st.Note)))
+	}
+	if st.Step == "" || st.Step == last {
+		return last
+	}
+	pr.Step(st.Step)
+	return st.Step
 }
 
 func ended(dir string) bool {

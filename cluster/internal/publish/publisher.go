@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -51,6 +52,7 @@ type forward struct {
 const (
 	dialTimeout = 5 * time.Second
 	loopback    = "127.0.0.1"
+	acceptRetry = 50 * time.Millisecond
 )
 
 // Run watches services until the context ends; changed is told of every new set
@@ -239,8 +241,13 @@ func sameIngress(a, b corev1.LoadBalancerIngress) bool {
 func accept(ctx context.Context, l net.Listener, target string) {
 	for {
 		c, err := l.Accept()
-		if err != nil {
+		if errors.Is(err, net.ErrClosed) {
 			return
+		}
+		if err != nil {
+			// E.g. no descriptor is free; the port must not stay open and dead.
+			time.Sleep(acceptRetry)
+			continue
 		}
 		go forwardConn(ctx, c, target)
 	}
