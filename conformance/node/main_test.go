@@ -100,7 +100,9 @@ func startCluster() (stop func(), err error) {
 			_, _ = fmt.Fprintf(os.Stderr, "the cluster ended before the tests: %v\n%s", err, messages)
 		default:
 			_ = up.Process.Signal(syscall.SIGTERM)
-			<-ended
+			if err := <-ended; err != nil {
+				_, _ = fmt.Fprintf(os.Stderr, "the cluster did not end well: %v\n%s", err, messages)
+			}
 		}
 		_ = os.RemoveAll(dir)
 	}
