@@ -161,17 +161,25 @@ func nodeReport(s *space) {
 // Upstream: "NodeLease when the NodeLease feature is enabled the kubelet should
 // create and update a lease in the kube-node-lease namespace".
 func nodeLease(s *space) {
-	renewed := func() time.Time {
+	renewed := func() (time.Time, error) {
 		l, err := s.client.CoordinationV1().Leases("kube-node-lease").Get(s.ctx, s.node().Name, metav1.GetOptions{})
-		s.must(err)
-		return l.Spec.RenewTime.Time
-	}
-	first := renewed()
-	s.eventually("the lease should be renewed", func() error {
-		if !renewed().After(first) {
-			return fmt.Errorf("last at %s", first)
+		if err != nil {
+			return time.Time{}, err
 		}
-		return nil
+		return l.Spec.RenewTime.Time, nil
+	}
+	var first time.Time
+	// Kubelet makes the lease a moment after the node is ready.
+	s.eventually("there should be a lease", func() (err error) {
+		first, err = renewed()
+		return err
+	})
+	s.eventually("the lease should be renewed", func() error {
+		last, err := renewed()
+		if err == nil && !last.After(first) {
+			err = fmt.Errorf("last at %s", first)
+		}
+		return err
 	})
 }
 

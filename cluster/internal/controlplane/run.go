@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"go.etcd.io/etcd/server/v3/embed"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
@@ -58,7 +59,7 @@ func Start(ctx context.Context, c instance.Config, l net.Listener, internalURL s
 		case <-apiDone:
 		case <-time.After(stopPatience):
 		}
-		store.Close()
+		closeStore(store)
 	}}
 	go func() {
 		defer close(apiDone)
@@ -72,6 +73,22 @@ func Start(ctx context.Context, c instance.Config, l net.Listener, internalURL s
 	go func() { failed <- ended("controller manager", runControllerManager(restCtx, c)) }()
 	go func() { failed <- ended("scheduler", runScheduler(restCtx, c)) }()
 	return p, nil
+}
+
+// storePatience is how long the store may wait for open streams, which it does
+// for five seconds. Leaving it then is no worse than a kill, which it survives.
+const storePatience = 500 * time.Millisecond
+
+func closeStore(store *embed.Etcd) {
+	closed := make(chan struct{})
+	go func() {
+		store.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(storePatience):
+	}
 }
 
 // stopPatience is short: what is still open then are watches of components that
