@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"time"
 
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 )
@@ -15,9 +14,6 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // maxDials bounds the connections that are being made: each holds a thread of
 // the host's network while it waits.
 const maxDials = 128
-
-// acceptRetry is a pause after an error such as too many open files.
-const acceptRetry = 50 * time.Millisecond
 
 func limit(dial Dial) Dial {
 	slots := make(chan struct{}, maxDials)

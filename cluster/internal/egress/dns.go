@@ -3,7 +3,6 @@ package egress
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -38,7 +37,7 @@ func ServeDNS(ctx context.Context, addr string, resolvers Resolvers, dial Dial) 
 	}
 	context.AfterFunc(ctx, func() { _ = pc.Close(); _ = l.Close() })
 	go serveUDP(ctx, pc, resolvers, dial)
-	go serveTCP(ctx, l, resolvers, dial)
+	go relay.Accept(l, func(c net.Conn) { serveTCP(ctx, c, resolvers, dial) })
 	return nil
 }
 
@@ -90,26 +89,14 @@ func exchange(ctx context.Context, question []byte, resolver string, dial Dial) 
 	return answer[:n], err
 }
 
-func serveTCP(ctx context.Context, l net.Listener, resolvers Resolvers, dial Dial) {
-	for {
-		c, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
+func serveTCP(ctx context.Context, c net.Conn, resolvers Resolvers, dial Dial) {
+	defer c.Close()
+	for _, r := range resolvers() {
+		out, err := dial(ctx, "tcp", net.JoinHostPort(r, dnsPort))
+		if err == nil {
+			relay.Both(ctx, c, out)
 			return
 		}
-		if err != nil {
-			time.Sleep(acceptRetry)
-			continue
-		}
-		go func() {
-			defer c.Close()
-			for _, r := range resolvers() {
-				out, err := dial(ctx, "tcp", net.JoinHostPort(r, dnsPort))
-				if err == nil {
-					relay.Both(ctx, c, out)
-					return
-				}
-			}
-		}()
 	}
 }
 

@@ -37,23 +37,9 @@ func Start(ctx context.Context, firewall string, dial Dial) error {
 		_ = l.Close()
 		return err
 	}
-	go accept(ctx, l, dial)
-	return nil
-}
-
-func accept(ctx context.Context, l net.Listener, dial Dial) {
 	dial = limit(dial)
-	for {
-		c, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			time.Sleep(acceptRetry)
-			continue
-		}
-		go serve(ctx, c, dial)
-	}
+	go relay.Accept(l, func(c net.Conn) { serve(ctx, c, dial) })
+	return nil
 }
 
 func serve(ctx context.Context, c net.Conn, dial Dial) {

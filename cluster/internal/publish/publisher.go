@@ -2,7 +2,6 @@ package publish
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -52,7 +51,6 @@ type forward struct {
 const (
 	dialTimeout = 5 * time.Second
 	loopback    = "127.0.0.1"
-	acceptRetry = 50 * time.Millisecond
 )
 
 // Run watches services until the context ends; changed is told of every new set
@@ -182,7 +180,7 @@ func (p *Publisher) ensure(ctx context.Context, k key) (*forward, error) {
 	}
 	f := &forward{listener: l}
 	p.open[k] = f
-	go accept(ctx, l, k.target)
+	go relay.Accept(l, func(c net.Conn) { forwardConn(ctx, c, k.target) })
 	return f, nil
 }
 
@@ -236,21 +234,6 @@ func sameIngress(a, b corev1.LoadBalancerIngress) bool {
 		}
 	}
 	return true
-}
-
-func accept(ctx context.Context, l net.Listener, target string) {
-	for {
-		c, err := l.Accept()
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			// E.g. no descriptor is free; the port must not stay open and dead.
-			time.Sleep(acceptRetry)
-			continue
-		}
-		go forwardConn(ctx, c, target)
-	}
 }
 
 func forwardConn(ctx context.Context, client net.Conn, target string) {

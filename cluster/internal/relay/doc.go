@@ -1,4 +1,5 @@
-// Package relay copies bytes between two connections in both directions.
+// Package relay accepts connections, and copies bytes between two of them in
+// both directions.
 //
 // In: two connections. Out: both closed. A half-close on one side is passed on
 // to the other, so that protocols which end their requests by it work. It never

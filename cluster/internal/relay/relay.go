@@ -2,10 +2,31 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
+	"time"
 )
+
+// acceptRetry is a pause after an error such as too many open files.
+const acceptRetry = 50 * time.Millisecond
+
+// Accept hands each connection to a goroutine of its own until the listener is
+// closed. Another error ends nothing: the port must not stay open and dead.
+func Accept(l net.Listener, handle func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			go handle(c)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			time.Sleep(acceptRetry)
+		}
+	}
+}
 
 // Both copies until both directions have ended or the context has, and closes
 // both connections.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -82,5 +83,50 @@ func TestContextEndsTheRelay(t *testing.T) {
 	}
 	if _, err := client.Read(make([]byte, 1)); err == nil {
 		t.Error("the connection is still open")
+	}
+}
+
+// flaky is a listener that fails once, as one does when no descriptor is free.
+type flaky struct {
+	net.Listener
+	failed bool
+}
+
+func (f *flaky) Accept() (net.Conn, error) {
+	if !f.failed {
+		f.failed = true
+		return nil, errors.New("too many open files")
+	}
+	return f.Listener.Accept()
+}
+
+func TestAcceptGoesOnAfterAnError(t *testing.T) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	handled, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		Accept(&flaky{Listener: l}, func(c net.Conn) {
+			_ = c.Close()
+			close(handled)
+		})
+		close(ended)
+	}()
+	c, err := net.Dial("tcp4", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	for _, step := range []struct {
+		name string
+		done chan struct{}
+	}{{"the connection was not handled", handled}, {"the listener's end did not end it", ended}} {
+		select {
+		case <-step.done:
+		case <-time.After(5 * time.Second):
+			t.Fatal(step.name)
+		}
+		_ = l.Close()
 	}
 }
