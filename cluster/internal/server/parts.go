@@ -27,7 +27,10 @@ import (
 //go:embed system/*.yaml
 var system embed.FS
 
-const nodeTimeout = 90 * time.Second
+const (
+	nodeTimeout    = 90 * time.Second
+	accountTimeout = 30 * time.Second
+)
 
 // parts is what runs beside the control plane.
 type parts struct {
@@ -63,7 +66,25 @@ func (s *server) startParts(ctx context.Context, cfg *rest.Config) (*parts, erro
 			return p, err
 		}
 	}
-	return p, nil
+	return p, waitAccount(ctx, client)
+}
+
+// waitAccount waits for the account that pods run under: until a controller has
+// made it, a pod of the first command after `up` would be refused.
+func waitAccount(ctx context.Context, client *kubernetes.Clientset) error {
+	ctx, cancel := context.WithTimeout(ctx, accountTimeout)
+	defer cancel()
+	for {
+		_, err := client.CoreV1().ServiceAccounts(metav1.NamespaceDefault).Get(ctx, "default", metav1.GetOptions{})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the default service account is not there: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 func (s *server) startNode(ctx context.Context, p *parts) error {
