@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -66,7 +67,7 @@ func (p *Platform) checkDataDir(ref control.Ref) (string, error) {
 	}
 	existing := dir
 	for !exists(existing) {
-		existing = parent(existing)
+		existing = filepath.Dir(existing)
 	}
 	if err := instance.CheckFree(existing); err != nil {
 		return "", err

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/tatami-platform/tatami/cluster/internal/deploy"
 	"github.com/tatami-platform/tatami/cluster/internal/instance"
 	"github.com/tatami-platform/tatami/cluster/internal/node"
 	"github.com/tatami-platform/tatami/internal/control"
@@ -119,12 +118,5 @@ func exists(path string) bool {
 	_, err := os.Stat(path)
 	return !errors.Is(err, fs.ErrNotExist)
 }
-
-// readManifests parses what `up -f` names, before anything is started.
-func readManifests(req control.UpRequest) ([]deploy.Object, error) {
-	return deploy.Read(req.Manifests)
-}
-
-func parent(path string) string { return filepath.Dir(path) }
 
 func siblingOf(program, name string) string { return filepath.Join(filepath.Dir(program), name) }

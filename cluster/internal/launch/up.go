@@ -18,7 +18,7 @@ import (
 
 // Up implements control.Platform.
 func (p *Platform) Up(ctx context.Context, req control.UpRequest, pr control.Progress) (control.Status, error) {
-	objects, err := readManifests(req)
+	objects, err := deploy.Read(req.Manifests)
 	if err != nil {
 		return control.Status{}, err
 	}
