@@ -28,7 +28,8 @@ func openHostResolvConf() (*HostResolvConf, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := unix.OpenTree(unix.AT_FDCWD, filepath.Dir(real), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	// With what is mounted in it: in a container the file itself is a mount.
+	dir, err := unix.OpenTree(unix.AT_FDCWD, filepath.Dir(real), unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
 	if err != nil {
 		return nil, err
 	}
