@@ -13,6 +13,9 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/tatami-platform/tatami/internal/adapter/ec2"
+	"github.com/tatami-platform/tatami/internal/adapter/kube"
+	"github.com/tatami-platform/tatami/internal/adapter/kube/chart"
 	"github.com/tatami-platform/tatami/internal/adapter/oci"
 	"github.com/tatami-platform/tatami/internal/cli"
 	"github.com/tatami-platform/tatami/internal/control"
@@ -41,9 +44,11 @@ func Main(p Program) int {
 		_ = os.Unsetenv(guard)
 	}
 	return cli.Run(ctx, cli.Deps{
-		Platform: p.Platform,
-		Images:   oci.Images{},
-		Handover: func(ctx context.Context) (int, error) { return handover(ctx, processEnv()) },
+		Platform:  p.Platform,
+		Images:    oci.Images{},
+		Workloads: kube.Workloads{Now: time.Now, Charts: chart.Render},
+		Catalog:   ec2.Catalog{Now: time.Now},
+		Handover:  func(ctx context.Context) (int, error) { return handover(ctx, processEnv()) },
 		Streams: cli.Streams{
 			In:  os.Stdin,
 			Out: console(os.Stdout),

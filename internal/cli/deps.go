@@ -15,6 +15,10 @@ type Deps struct {
 	Platform control.Platform
 	// Images makes and reads image archives.
 	Images control.Images
+	// Workloads reads demand from manifests and clusters.
+	Workloads control.Workloads
+	// Catalog asks a cloud for its types and prices.
+	Catalog control.Catalog
 	// Handover runs the same command line in the full program and returns its
 	// exit code.
 	Handover func(ctx context.Context) (int, error)

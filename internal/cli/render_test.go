@@ -170,7 +170,7 @@ func TestEveryVerbIsDocumented(t *testing.T) {
 			t.Errorf("%s is in no group of the start page", cmd.CommandPath())
 		}
 	})
-	if seen != 10 {
+	if seen != 15 {
 		t.Errorf("%d commands; all of them should have a place in the order of Verbs", seen)
 	}
 }

@@ -67,10 +67,11 @@ func (t *tool) root() *cobra.Command {
 	}
 	root.AddGroup(
 		&cobra.Group{ID: groupCluster, Title: "Cluster:"},
+		&cobra.Group{ID: groupCapacity, Title: "Capacity:"},
 		&cobra.Group{ID: groupImage, Title: "Images:"},
 		&cobra.Group{ID: groupProgram, Title: "Program:"},
 	)
-	root.AddCommand(t.up(), t.down(), t.status(), t.check(), t.image(), t.version(), t.completion())
+	root.AddCommand(t.up(), t.down(), t.status(), t.check(), t.plan(), t.catalog(), t.image(), t.version(), t.completion())
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetIn(t.Streams.In)
 	root.SetOut(t.Streams.Out)
@@ -86,9 +87,10 @@ func (t *tool) root() *cobra.Command {
 
 // The groups of verbs in the help text.
 const (
-	groupCluster = "cluster"
-	groupImage   = "image"
-	groupProgram = "program"
+	groupCluster  = "cluster"
+	groupCapacity = "capacity"
+	groupImage    = "image"
+	groupProgram  = "program"
 )
 
 // finish prints err for a person and chooses the exit code.
@@ -191,6 +193,9 @@ func (t *tool) usage(cmd *cobra.Command) error {
 	use := cmd.UseLine()
 	if cmd.HasAvailableSubCommands() {
 		use = cmd.CommandPath() + " COMMAND"
+		if strings.Contains(cmd.Use, " ") { // it does something without one, too
+			use = cmd.UseLine() + "\n  " + use
+		}
 	}
 	fmt.Fprintf(w, "Usage:\n  %s\n", use)
 	for _, g := range cmd.Groups() {
@@ -218,7 +223,7 @@ func (t *tool) usage(cmd *cobra.Command) error {
 // Verbs are the documented commands below cmd, in the order in which people
 // come to need them; the library sorts them by name.
 func Verbs(cmd *cobra.Command) []*cobra.Command {
-	order := []string{"up", "down", "status", "check", "image", "build", "load", "version", "completion"}
+	order := []string{"up", "down", "status", "check", "plan", "diff", "catalog", "prices", "regions", "image", "build", "load", "version", "completion"}
 	verbs := slices.DeleteFunc(slices.Clone(cmd.Commands()), func(c *cobra.Command) bool { return !c.IsAvailableCommand() })
 	slices.SortStableFunc(verbs, func(a, b *cobra.Command) int {
 		return slices.Index(order, a.Name()) - slices.Index(order, b.Name())

@@ -17,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/tatami-platform/tatami/internal/adapter/kube"
 	"github.com/tatami-platform/tatami/internal/adapter/oci"
 	"github.com/tatami-platform/tatami/internal/cli"
 	"github.com/tatami-platform/tatami/internal/control"
@@ -38,8 +39,9 @@ func platform() control.Platform {
 func run(p control.Platform, name string) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	now := clock()
 	d := cli.Deps{
-		Platform: p, Images: oci.Images{}, Name: name, Now: clock(), TempDir: os.Getenv("TMPDIR"),
+		Platform: p, Images: oci.Images{}, Workloads: kube.Workloads{Now: now}, Catalog: fakeCloud{os.Getenv("FAKE")}, Name: name, Now: now, TempDir: os.Getenv("TMPDIR"),
 		Handover: func(context.Context) (int, error) {
 			if os.Getenv("FAKE") == "no-full" {
 				return 0, &control.Problem{What: "this command needs the full program", Next: "build it"}
@@ -77,6 +79,7 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(dir, 0o755)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"cluster": refusingCluster,
 			"code":    exitsWith,
 			"program": staticProgram,
 			"until":   untilFile,

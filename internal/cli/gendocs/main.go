@@ -142,7 +142,7 @@ func related(cmd *cobra.Command) []string {
 }
 
 func synopsis(cmd *cobra.Command) string {
-	if cmd.HasAvailableSubCommands() {
+	if cmd.HasAvailableSubCommands() && !strings.Contains(cmd.Use, " ") {
 		return cmd.CommandPath() + " COMMAND"
 	}
 	return cmd.UseLine()

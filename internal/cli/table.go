@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// column is one of a table.
+type column struct {
+	title string
+	// right aligns figures, so that their digits stand below each other.
+	right bool
+}
+
+// printTable prints rows below titles, with two blanks between columns. Cells
+// may be coloured.
+func printTable(c Console, columns []column, rows [][]string) {
+	if len(rows) == 0 {
+		return
+	}
+	widths := make([]int, len(columns))
+	for i, col := range columns {
+		widths[i] = utf8.RuneCountInString(col.title)
+		for _, r := range rows {
+			widths[i] = max(widths[i], shown(r[i]))
+		}
+	}
+	line := func(cells []string) string {
+		var b strings.Builder
+		for i, cell := range cells {
+			pad := strings.Repeat(" ", widths[i]-shown(cell))
+			if columns[i].right {
+				b.WriteString(pad + cell)
+			} else {
+				b.WriteString(cell + pad)
+			}
+			b.WriteString("  ")
+		}
+		return strings.TrimRight(b.String(), " ")
+	}
+	titles := make([]string, len(columns))
+	for i, col := range columns {
+		titles[i] = c.paint(styleHead, col.title)
+	}
+	fmt.Fprintln(c, line(titles))
+	for _, r := range rows {
+		fmt.Fprintln(c, line(r))
+	}
+}
+
+// shown is how many columns of the terminal a cell takes, without its colours.
+func shown(cell string) int {
+	n := 0
+	for {
+		before, after, coloured := strings.Cut(cell, "\x1b[")
+		n += utf8.RuneCountInString(before)
+		if !coloured {
+			return n
+		}
+		_, cell, _ = strings.Cut(after, "m")
+	}
+}
