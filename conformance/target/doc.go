@@ -1,7 +1,9 @@
-// Package target decides whether a suite may run on a cluster, from what
-// `tatami status -o json` prints.
+// Package target gives a suite the cluster that it runs on: one of its own,
+// started by the built program, which ends with the suite.
 //
-// In: that JSON. Out: [Target], the kubeconfig and context to give to a suite,
-// or an error that says what is missing and what to do. It never starts or
-// changes a cluster. The keys are those of control.Status. Read target.go.
+// In: a name, and whether the suite needs a real node. Out: a [Cluster] with a
+// client, or an error that says what is missing and what to do. The cluster is
+// ephemeral and takes a port and folders of its own. It never touches another
+// cluster. TATAMI_BIN names a program other than ../../bin/tatami. Read
+// cluster.go.
 package target
