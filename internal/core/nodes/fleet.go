@@ -16,8 +16,8 @@ type Fleet struct {
 	// Pending are pods for which there is no place, with the reason.
 	Pending []Pending
 	// Bound is a proven lower bound of what the new nodes of any fleet cost per
-	// hour that obeys the same policy and leaves the same pods pending; 0 when
-	// none was proven.
+	// hour that obeys the same policy, deals pods to the same topology domains and
+	// leaves the same pods pending; 0 when none was proven.
 	Bound unit.NanoUSD
 }
 

@@ -50,10 +50,18 @@ func solve(c *compiler, e Effort) Fleet {
 	limits := c.poolLimits()
 	var m *model
 	var answer pack.Solution
+	var bound int64
 	for try := range maxTries {
 		m = newModel(c.fork(), tiers, limits)
 		answer = pack.Solve(&m.problem, e.budget(try))
+		// Caps only forbid: what was proven without them holds with them too, and
+		// is mostly tighter.
+		bound = max(bound, answer.CostBound)
+		answer.CostBound = bound
 		raised := m.raiseTiers(tiers, answer.Left)
+		if raised {
+			bound = 0
+		}
 		caps := m.spotCaps(answer, limits)
 		if !raised && len(caps) == 0 {
 			break
