@@ -1,13 +1,13 @@
 package nodes
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
 	"github.com/tatami-platform/tatami/internal/core/nodes/pack"
 	"github.com/tatami-platform/tatami/internal/core/plan"
 	"github.com/tatami-platform/tatami/internal/core/unit"
+	"github.com/tatami-platform/tatami/internal/core/workload"
 )
 
 // maxOthers is how many offerings a purchase names besides its own: AWS takes 60
@@ -75,16 +75,26 @@ func (m *model) others(load pack.Load) []int {
 			need[d] += m.problem.Items[s.Item].Size[d] * int64(s.Count)
 		}
 	}
+	all := hasMinValues(first.Pool)
 	var out []int
-	for i := range m.candidates {
+	for _, i := range m.byPrice {
+		if len(out) > maxOthers && !all {
+			break
+		}
 		if m.candidates[i].Pool == first.Pool && m.couldHold(i, load.Shares, need) && m.sameDomains(i, first, load.Shares) {
 			out = append(out, i)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b int) int {
-		return cmp.Compare(m.candidates[a].Offering.Price, m.candidates[b].Offering.Price)
-	})
 	return m.flexible(first, out)
+}
+
+func hasMinValues(p *workload.Pool) bool {
+	for _, r := range p.Requirements {
+		if r.MinValues > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // flexible keeps the cheapest, and beyond them those that add values which the

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,6 +21,10 @@ type model struct {
 	names []string
 	lots  []lot
 	kinds []kind
+	// domains are the candidates in each domain, by label and value.
+	domains map[string]pack.Set
+	// byPrice are the candidates, cheapest first.
+	byPrice []int
 	// tiers is up to which pool weight each group may go, see tier.
 	tiers []int
 	// limited are pools with limits, and spot pools that are capped.
@@ -50,7 +55,13 @@ type limit struct {
 
 // newModel builds the problem.
 func newModel(c *compiler, tiers []int, limits []limit) *model {
-	m := &model{compiler: c, tiers: tiers, limited: limits}
+	m := &model{compiler: c, tiers: tiers, limited: limits, domains: map[string]pack.Set{}, byPrice: make([]int, len(c.candidates))}
+	for i := range m.byPrice {
+		m.byPrice[i] = i
+	}
+	slices.SortStableFunc(m.byPrice, func(a, b int) int {
+		return cmp.Compare(c.candidates[a].Offering.Price, c.candidates[b].Offering.Price)
+	})
 	m.names = m.resources()
 	m.gather()
 	m.items()
@@ -182,26 +193,38 @@ func (m *model) allowedTo(p piece, sets []pack.Set) pack.Set {
 		}
 		sum = sum.Plus(m.s.Demand[b.Group].Requests.Times(int64(b.Count)))
 	}
-	whole := len(p.unit) == 1 && p.unit[0].Count == 1
-	if whole && p.domain == nil && !m.weighted() {
-		return out
-	}
-	for i := range m.candidates {
-		if out.Has(i) && !(m.within(i, p) && (whole || sum.Fits(m.free[i]))) {
-			out[i/64] &^= 1 << (i % 64)
+	for key, v := range p.domain {
+		for w, bits := range m.inDomain(key, v) {
+			out[w] &= bits
 		}
+	}
+	if len(p.unit) > 1 || p.unit[0].Count > 1 {
+		for i := range m.candidates {
+			if out.Has(i) && !sum.Fits(m.free[i]) {
+				out[i/64] &^= 1 << (i % 64)
+			}
+		}
+	}
+	if !m.weighted() {
+		return out
 	}
 	return m.tier(p, out)
 }
 
-// within says whether a candidate lies in the piece's domain.
-func (m *model) within(i int, p piece) bool {
-	for key, v := range p.domain {
-		if m.candidates[i].Labels[key] != v {
-			return false
+// inDomain are the candidates whose label has a value; worked out once for each.
+func (m *model) inDomain(key, value string) pack.Set {
+	name := key + "=" + value
+	if set, known := m.domains[name]; known {
+		return set
+	}
+	set := pack.NewSet(len(m.candidates))
+	for i := range m.candidates {
+		if m.candidates[i].Labels[key] == value {
+			set.Add(i)
 		}
 	}
-	return true
+	m.domains[name] = set
+	return set
 }
 
 // weighted says whether pools differ in weight.

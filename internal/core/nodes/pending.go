@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"github.com/tatami-platform/tatami/internal/core/plan"
 	"github.com/tatami-platform/tatami/internal/core/unit"
@@ -110,7 +111,7 @@ func sizeConstraint(c *compiler, g *workload.Group) constraint {
 func amount(resource string, n int64) string {
 	switch resource {
 	case "cpu":
-		return unit.MilliCPU(n).String()
+		return strconv.FormatFloat(float64(n)/1000, 'f', -1, 64)
 	case "memory", "ephemeral-storage":
 		return fmt.Sprintf("%.1f GiB", float64(n)/float64(unit.GiB))
 	}
