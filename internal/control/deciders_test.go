@@ -38,8 +38,10 @@ func decidePark(s *plan.Snapshot, price func(*workload.Group) unit.NanoUSD) []pl
 		case !known:
 			a.Reason = plan.Reason{Code: blind, Text: "nothing is known about its traffic"}
 		case requests+soon > 0:
-			a.Reason = plan.Reason{Code: awake, Text: "it has traffic, or will within the hour",
-				Rejected: []plan.Alternative{{What: "park it", Code: awake, Why: "requests would wait for a start", Hourly: -saves}}}
+			a.Reason = plan.Reason{
+				Code: awake, Text: "it has traffic, or will within the hour",
+				Rejected: []plan.Alternative{{What: "park it", Code: awake, Why: "requests would wait for a start", Hourly: -saves}},
+			}
 		default:
 			a.Effect = park{Workload: g.Owner}
 			a.Reason = plan.Reason{Code: idle, Text: "it has no traffic and none is forecast", Hourly: -saves}
@@ -73,8 +75,10 @@ func TestSecondDecider(t *testing.T) {
 	s.Now = now
 	s.Signals = []plan.Signal{
 		{Target: groups[0].Owner, Name: "requestsPerSecond", At: now},
-		{Target: groups[1].Owner, Name: "requestsPerSecond", At: now,
-			Forecast: []plan.Point{{At: now.Add(30 * time.Minute), Value: 5, High: 9}}},
+		{
+			Target: groups[1].Owner, Name: "requestsPerSecond", At: now,
+			Forecast: []plan.Point{{At: now.Add(30 * time.Minute), Value: 5, High: 9}},
+		},
 	}
 	actions := decidePark(s, func(*workload.Group) unit.NanoUSD { return unit.USD / 100 })
 

@@ -20,8 +20,10 @@ func (c *compiler) gatherSelves() {
 		}
 		n := c.need[g]
 		if most := c.hosts.most[g]; most > 0 && n > most {
-			c.pending = append(c.pending, Pending{Group: g, Count: n - most, Code: NoDomain,
-				Text: "pod affinity wants all pods on one node, where spread or anti-affinity allows no more of them"})
+			c.pending = append(c.pending, Pending{
+				Group: g, Count: n - most, Code: NoDomain,
+				Text: "pod affinity wants all pods on one node, where spread or anti-affinity allows no more of them",
+			})
 			n = most
 		}
 		if c.running(near) {
@@ -65,8 +67,10 @@ func (c *compiler) join(g int, near [][]bool, n int) {
 		}
 	}
 	if n > 0 {
-		c.pending = append(c.pending, Pending{Group: g, Count: n, Code: NoDomain,
-			Text: "pod affinity on " + workload.LabelHostname + " ties it to nodes that have no room left"})
+		c.pending = append(c.pending, Pending{
+			Group: g, Count: n, Code: NoDomain,
+			Text: "pod affinity on " + workload.LabelHostname + " ties it to nodes that have no room left",
+		})
 	}
 }
 
@@ -116,8 +120,10 @@ func (c *compiler) bundle() {
 	for _, g := range followers {
 		n := pods(c.pieces[g])
 		c.pieces[g] = nil
-		c.pending = append(c.pending, Pending{Group: g, Count: n, Code: NoDomain,
-			Text: "pod affinity on " + workload.LabelHostname + " needs pods that are not in the demand, or that wait for these themselves"})
+		c.pending = append(c.pending, Pending{
+			Group: g, Count: n, Code: NoDomain,
+			Text: "pod affinity on " + workload.LabelHostname + " needs pods that are not in the demand, or that wait for these themselves",
+		})
 	}
 }
 
@@ -168,8 +174,10 @@ func (c *compiler) follow(g int, unsettled []int) bool {
 				units += p.count
 			}
 			if n > most*units {
-				c.pending = append(c.pending, Pending{Group: g, Count: n - most*units, Code: NoDomain,
-					Text: "pod affinity wants more of its pods on a node than spread or anti-affinity allows"})
+				c.pending = append(c.pending, Pending{
+					Group: g, Count: n - most*units, Code: NoDomain,
+					Text: "pod affinity wants more of its pods on a node than spread or anti-affinity allows",
+				})
 				n = most * units
 			}
 		}

@@ -48,8 +48,10 @@ type consolidation struct {
 }
 
 func newConsolidation(s *plan.Snapshot, p Policy, e Effort) *consolidation {
-	c := &consolidation{now: s, then: *s, p: p, e: e, pools: map[string]*workload.Pool{}, budget: map[string]int{},
-		gone: make([]bool, len(s.Nodes)), why: make([]plan.Reason, len(s.Nodes))}
+	c := &consolidation{
+		now: s, then: *s, p: p, e: e, pools: map[string]*workload.Pool{}, budget: map[string]int{},
+		gone: make([]bool, len(s.Nodes)), why: make([]plan.Reason, len(s.Nodes)),
+	}
 	c.then.Nodes = slices.Clone(s.Nodes)
 	for i := range s.Pools {
 		pool := &s.Pools[i]
@@ -227,14 +229,18 @@ func (c *consolidation) try(set []int) bool {
 		return false
 	}
 	names := strings.Join(step.Nodes, ", ")
-	reason := plan.Reason{Code: Cheaper, Hourly: -saves,
-		Text: fmt.Sprintf("%s: %d pods move and $%s per hour is saved", names, step.Moved, saves.String())}
+	reason := plan.Reason{
+		Code: Cheaper, Hourly: -saves,
+		Text: fmt.Sprintf("%s: %d pods move and $%s per hour is saved", names, step.Moved, saves.String()),
+	}
 	if step.Moved == 0 {
 		reason.Code, reason.Text = Empty, names+" runs no pods"
 	}
 	c.apply(set, step)
-	c.actions = append(c.actions, plan.Action{Decider: Decider, Effect: *step, Reason: reason,
-		Target: workload.Ref{Kind: "Node", Name: step.Nodes[0]}, Needs: c.needs()})
+	c.actions = append(c.actions, plan.Action{
+		Decider: Decider, Effect: *step, Reason: reason,
+		Target: workload.Ref{Kind: "Node", Name: step.Nodes[0]}, Needs: c.needs(),
+	})
 	return true
 }
 
@@ -341,8 +347,10 @@ func (c *consolidation) apply(set []int, step *Replace) {
 
 // node is a purchase as it will be when it has started.
 func (p Purchase) node(name string, pool *workload.Pool) plan.Node {
-	return plan.Node{Name: name, Pool: p.Pool, Offering: p.Offering, Labels: p.Labels, Taints: pool.Taints,
-		Allocatable: p.Allocatable, Reserved: p.Daemons, Pods: p.Pods}
+	return plan.Node{
+		Name: name, Pool: p.Pool, Offering: p.Offering, Labels: p.Labels, Taints: pool.Taints,
+		Allocatable: p.Allocatable, Reserved: p.Daemons, Pods: p.Pods,
+	}
 }
 
 // keep is the action of leaving a node alone.

@@ -286,8 +286,10 @@ func (d *dealer) giveUp(groups []int) {
 	for _, g := range groups {
 		n := pods(d.pieces[g])
 		d.pieces[g] = nil
-		d.pending = append(d.pending, Pending{Group: g, Count: n, Code: NoDomain,
-			Text: "pod affinity on " + d.key + " needs pods that are not in the demand, or that wait for these themselves"})
+		d.pending = append(d.pending, Pending{
+			Group: g, Count: n, Code: NoDomain,
+			Text: "pod affinity on " + d.key + " needs pods that are not in the demand, or that wait for these themselves",
+		})
 	}
 }
 

@@ -33,8 +33,10 @@ type master struct {
 
 // newMaster starts from one filling for each item: its home full of it alone.
 func newMaster(k *packer, count []int, start duals) *master {
-	m := &master{packer: k, row: make([]int32, len(k.items)), count: count, center: start,
-		held: make([]float64, len(k.bins)), prices: make([][]float64, len(k.bins))}
+	m := &master{
+		packer: k, row: make([]int32, len(k.items)), count: count, center: start,
+		held: make([]float64, len(k.bins)), prices: make([][]float64, len(k.bins)),
+	}
 	var rhs []float64
 	var cols []column
 	for i := range k.items {

@@ -21,9 +21,11 @@ type scratch struct {
 }
 
 func newScratch(items, dims int) scratch {
-	return scratch{free: make([]float64, dims), scarce: make([]float64, dims),
+	return scratch{
+		free: make([]float64, dims), scarce: make([]float64, dims),
 		trial: make([]float64, dims), slope: make([]float64, dims), take: make([]int, items), blocked: make([]int, items),
-		key: make([]float64, items), order: make([]int32, 0, items)}
+		key: make([]float64, items), order: make([]int32, 0, items),
+	}
 }
 
 // open makes the bin of the scratch empty.

@@ -89,8 +89,10 @@ func floats(v []int64) []float64 {
 
 func (k *packer) bin(at int) bin {
 	src := &k.p.Bins[at]
-	b := bin{cap: floats(src.Size), price: float64(src.Price), cost: float64(src.Cost),
-		accepts: src.Accepts, uses: src.Uses, at: at}
+	b := bin{
+		cap: floats(src.Size), price: float64(src.Price), cost: float64(src.Cost),
+		accepts: src.Accepts, uses: src.Uses, at: at,
+	}
 	k.takes(&b)
 	return b
 }

@@ -37,8 +37,10 @@ const (
 // newLP starts from a diagonal basis: column r must help row r only.
 func newLP(rhs []float64, start []column) *lp {
 	m := len(rhs)
-	l := &lp{m: m, rhs: rhs, cols: start, basis: make([]int, m), inv: make([]float64, m*m),
-		x: make([]float64, m), dual: make([]float64, m), w: make([]float64, m)}
+	l := &lp{
+		m: m, rhs: rhs, cols: start, basis: make([]int, m), inv: make([]float64, m*m),
+		x: make([]float64, m), dual: make([]float64, m), w: make([]float64, m),
+	}
 	for r := range m {
 		l.basis[r] = r
 		l.inv[r*m+r] = 1 / start[r].vals[0]

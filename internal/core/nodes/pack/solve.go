@@ -136,8 +136,10 @@ func (s *search) all() []int {
 
 // builder makes one that builds by the best duals.
 func (s *search) builder(most int) *builder {
-	return &builder{packer: s.packer, value: s.duals.value, bins: s.efficient(s.held, most),
-		limits: slices.Clone(s.limits)}
+	return &builder{
+		packer: s.packer, value: s.duals.value, bins: s.efficient(s.held, most),
+		limits: slices.Clone(s.limits),
+	}
 }
 
 // first is the first answer.
