@@ -53,6 +53,7 @@ type Offering struct {
 	Price unit.NanoUSD
 	// Band is the interruption band; 0 and meaningless unless Capacity is Spot.
 	Band Band
-	// Limit is how many can be had at most, e.g. of a reservation; 0 is no limit.
+	// Limit is how many can be had at most, e.g. of a reservation, those that are
+	// in use included; 0 is no limit.
 	Limit int
 }

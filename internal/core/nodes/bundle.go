@@ -15,7 +15,7 @@ import (
 func (c *compiler) gatherSelves() {
 	for g := range c.s.Demand {
 		near := c.companions(g)
-		if c.need[g] == 0 || len(near) == 0 || !choose(near, []plan.Bound{{Group: g, Count: 1}}) {
+		if c.need[g] == 0 || len(near) == 0 || !chooses(near, []plan.Bound{{Group: g, Count: 1}}) {
 			continue
 		}
 		n := c.need[g]
@@ -31,13 +31,32 @@ func (c *compiler) gatherSelves() {
 			c.join(g, near, n)
 			continue
 		}
+		if fit := c.roomiest(g, n); fit > 0 && fit < n {
+			c.pending = append(c.pending, Pending{
+				Group: g, Count: n - fit, Code: NoDomain,
+				Text: "pod affinity wants all pods on one node, and no offering holds more of them",
+			})
+			n = fit
+		}
 		c.pieces[g] = []piece{{unit: []plan.Bound{{Group: g, Count: n}}, count: 1}}
 	}
 }
 
+// roomiest is how many pods of a group fit on the candidate with the most room
+// for them, at most n.
+func (c *compiler) roomiest(g, n int) int {
+	most := 0
+	for i := range c.candidates {
+		if c.allowed[g].Has(i) && most < n {
+			most = max(most, fitting(c.s.Demand[g].Requests, c.free[i], n))
+		}
+	}
+	return most
+}
+
 // running says whether pods that all selections choose run somewhere.
 func (c *compiler) running(near [][]bool) bool {
-	return slices.ContainsFunc(c.stays, func(st stay) bool { return choose(near, st.pods()) })
+	return slices.ContainsFunc(c.stays, func(st stay) bool { return chooses(near, st.pods()) })
 }
 
 func (st *stay) pods() []plan.Bound {
@@ -53,7 +72,7 @@ func (st *stay) pods() []plan.Bound {
 func (c *compiler) join(g int, near [][]bool, n int) {
 	for i := range c.stays {
 		st := &c.stays[i]
-		if n == 0 || !choose(near, st.pods()) || !c.allowedOn(g, st) {
+		if n == 0 || !chooses(near, st.pods()) || !c.allowedOn(g, st) {
 			continue
 		}
 		fit := fitting(c.s.Demand[g].Requests, st.free, n)
@@ -100,7 +119,7 @@ func fitting(requests, free unit.Resources, n int) int {
 func (c *compiler) bundle() {
 	var followers []int
 	for g := range c.s.Demand {
-		if near := c.companions(g); len(c.pieces[g]) > 0 && len(near) > 0 && !choose(near, []plan.Bound{{Group: g, Count: 1}}) {
+		if near := c.companions(g); len(c.pieces[g]) > 0 && len(near) > 0 && !chooses(near, []plan.Bound{{Group: g, Count: 1}}) {
 			followers = append(followers, g)
 		}
 	}
@@ -150,8 +169,8 @@ func (c *compiler) companions(g int) [][]bool {
 	return out
 }
 
-// choose says whether each selection chooses one of the pods.
-func choose(near [][]bool, pods []plan.Bound) bool {
+// chooses says whether each selection chooses one of the pods.
+func chooses(near [][]bool, pods []plan.Bound) bool {
 	for _, selects := range near {
 		if !slices.ContainsFunc(pods, func(b plan.Bound) bool { return b.Count > 0 && selects[b.Group] }) {
 			return false
@@ -164,7 +183,7 @@ func choose(near [][]bool, pods []plan.Bound) bool {
 func (c *compiler) follow(g int, unsettled []int) bool {
 	near := c.companions(g)
 	for o := range c.s.Demand {
-		if o == g || slices.Contains(unsettled, o) || !choose(near, []plan.Bound{{Group: o, Count: 1}}) || len(c.pieces[o]) == 0 {
+		if o == g || slices.Contains(unsettled, o) || !chooses(near, []plan.Bound{{Group: o, Count: 1}}) || len(c.pieces[o]) == 0 {
 			continue
 		}
 		n := pods(c.pieces[g])

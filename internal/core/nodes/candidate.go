@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -33,15 +34,15 @@ func Candidates(s *plan.Snapshot) []Candidate {
 	var out []Candidate
 	shapes := map[*catalog.Shape]shapeOnce{}
 	for i := range s.Offers {
-		if shape := s.Offers[i].Shape; shapes[shape].labels == nil {
+		if shape := s.Offers[i].Shape; shape != nil && shapes[shape].labels == nil {
 			shapes[shape] = shapeOnce{shape.Labels(), shape.Allocatable(s.Kubelet)}
 		}
 	}
 	for _, pool := range poolsByWeight(s) {
 		variants := poolLabels(pool)
 		for _, o := range s.Offers {
-			once := shapes[o.Shape]
-			if refusedByShape(pool, once.labels) {
+			once, known := shapes[o.Shape]
+			if !known || refusedByShape(pool, once.labels) {
 				continue // most are, and building labels for each takes longest
 			}
 			for _, fixed := range variants {
@@ -92,10 +93,7 @@ func poolsByWeight(s *plan.Snapshot) []*workload.Pool {
 		if a.Weight != b.Weight {
 			return b.Weight - a.Weight
 		}
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
+		return cmp.Compare(a.Name, b.Name)
 	})
 	return pools
 }
@@ -112,9 +110,10 @@ func poolLabels(p *workload.Pool) []map[string]string {
 	out := []map[string]string{base}
 	for _, key := range slices.Sorted(maps.Keys(p.Requirements)) {
 		values, finite := p.Requirements[key].Values()
-		if _, set := base[key]; set || !finite || intrinsic(key) || len(values)*len(out) > maxVariants {
+		if _, set := base[key]; set || !finite || intrinsic(key) {
 			continue
 		}
+		values = values[:min(len(values), max(1, maxVariants/len(out)))]
 		var next []map[string]string
 		for _, labels := range out {
 			for _, v := range values {
@@ -128,6 +127,14 @@ func poolLabels(p *workload.Pool) []map[string]string {
 		}
 	}
 	return out
+}
+
+// LabelsIn are those of a node of an offering in a pool; where the pool leaves
+// several values of a label, the first. The caller owns the map.
+func LabelsIn(p *workload.Pool, o catalog.Offering) map[string]string {
+	labels := o.Labels()
+	maps.Copy(labels, poolLabels(p)[0])
+	return labels
 }
 
 // maxVariants bounds the kinds of nodes of one pool that differ in labels only.

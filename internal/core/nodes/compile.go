@@ -39,6 +39,8 @@ type compiler struct {
 	stays  []stay
 	pieces [][]piece // of each group
 	hosts  hosts
+	// givenUp are the groups whose wishes stand in the way of a place.
+	givenUp map[int]bool
 	// selections that were worked out, by key.
 	selections map[string][]bool
 	pending    []Pending
@@ -55,20 +57,21 @@ type stay struct {
 // purchasable are the candidates that policy and pools allow to be bought.
 func purchasable(s *plan.Snapshot, p Policy) []Candidate {
 	c := &compiler{s: s, p: p, candidates: Candidates(s)}
-	c.limitNodeSize()
 	c.keepFlexible()
 	return c.candidates
 }
 
 // compile works out everything but the packing.
-func compile(s *plan.Snapshot, p Policy, candidates []Candidate) *compiler {
-	c := &compiler{s: s, p: p, candidates: candidates, watched: map[string][]bool{}, selections: map[string][]bool{}}
+// Wishes of the groups in givenUp are forgotten.
+func compile(s *plan.Snapshot, p Policy, candidates []Candidate, givenUp map[int]bool) *compiler {
+	c := &compiler{s: s, p: p, candidates: candidates, givenUp: givenUp, watched: map[string][]bool{}, selections: map[string][]bool{}}
 	c.free = make([]unit.Resources, len(c.candidates))
 	for i := range c.candidates {
 		c.free[i] = c.candidates[i].Free()
 	}
 	c.observe()
 	c.allow()
+	c.limitNodeSize()
 	c.pieces = make([][]piece, len(s.Demand))
 	for g, n := range c.need {
 		if n > 0 {
@@ -95,6 +98,9 @@ func (c *compiler) observe() {
 		}
 		st := stay{at: i, labels: n.Labels, bound: map[int]int{}, free: n.Allocatable.Minus(n.Reserved)}
 		for _, b := range n.Pods {
+			if b.Group < 0 || b.Group >= len(bound) || b.Count <= 0 {
+				continue // not of this demand
+			}
 			bound[b.Group] += b.Count
 			st.bound[b.Group] += b.Count
 			st.free = st.free.Minus(c.s.Demand[b.Group].Requests.Times(int64(b.Count)))
@@ -134,8 +140,9 @@ func (c *compiler) allow() {
 			}
 			sized[sign] = fits
 		}
-		c.admitted[g], c.allowed[g] = base, c.prefer(group, fits)
-		if c.p.RespectPreferences && len(group.Preferred) > 0 {
+		c.admitted[g], c.allowed[g] = base, fits
+		if c.wishes(g) && len(group.Preferred) > 0 {
+			c.allowed[g] = c.prefer(group, fits)
 			c.admitted[g] = c.allowed[g]
 		}
 	}
@@ -198,13 +205,13 @@ func portsMeet(a, b []workload.HostPort) bool {
 
 func everyIP(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 
+// wishes says whether what a group merely prefers counts. Under a policy that
+// looks at the price alone it does not.
+func (c *compiler) wishes(g int) bool { return c.p.RespectPreferences && !c.givenUp[g] }
+
 // prefer narrows the candidates to those that meet the group's wishes, the
-// heaviest first, as long as any are left. A policy that looks at the price
-// alone does not.
+// heaviest first, as long as any are left.
 func (c *compiler) prefer(g *workload.Group, allowed pack.Set) pack.Set {
-	if !c.p.RespectPreferences || len(g.Preferred) == 0 {
-		return allowed
-	}
 	wishes := slices.Clone(g.Preferred)
 	slices.SortStableFunc(wishes, func(a, b workload.Preference) int { return b.Weight - a.Weight })
 	for _, w := range wishes {
@@ -229,33 +236,70 @@ func (c *compiler) allowedOn(g int, st *stay) bool {
 }
 
 // limitNodeSize leaves out nodes that would hold a larger share of the demand
-// than the policy allows, unless nothing else would be left.
+// than the policy allows. A group that could run on none of the others keeps the
+// smallest that it may run on.
 func (c *compiler) limitNodeSize() {
 	if c.p.MaxNodeShare == 0 {
 		return
 	}
-	var all unit.Resources
-	largest := unit.Resources{}
+	within := c.smallEnough()
+	kept := pack.NewSet(len(c.candidates))
+	for g, n := range c.need {
+		if n > 0 && empty(both(c.allowed[g], within)) {
+			c.keepSmallest(g, kept)
+		}
+	}
+	for w := range kept {
+		kept[w] |= within[w]
+	}
+	for g := range c.allowed {
+		c.admitted[g], c.allowed[g] = both(c.admitted[g], kept), both(c.allowed[g], kept)
+	}
+}
+
+// keepSmallest adds the smallest machines that a group may run on.
+func (c *compiler) keepSmallest(g int, kept pack.Set) {
+	smallest := 0
+	for i := range c.candidates {
+		if cores := c.candidates[i].Offering.Shape.VCPU; c.allowed[g].Has(i) && (smallest == 0 || cores < smallest) {
+			smallest = cores
+		}
+	}
+	for i := range c.candidates {
+		if c.allowed[g].Has(i) && c.candidates[i].Offering.Shape.VCPU == smallest {
+			kept.Add(i)
+		}
+	}
+}
+
+// smallEnough are the candidates that hold no larger share of the demand than
+// the policy allows.
+func (c *compiler) smallEnough() pack.Set {
+	var all, largest unit.Resources
 	for g := range c.s.Demand {
-		all = all.Plus(c.s.Demand[g].Requests.Times(int64(c.s.Demand[g].Count)))
+		all = all.Plus(c.s.Demand[g].Requests.Times(int64(max(0, c.s.Demand[g].Count))))
 		largest = largest.Max(c.s.Demand[g].Requests)
 	}
 	share := int64(c.p.MaxNodeShare)
-	within := func(cand *Candidate) bool {
-		free := cand.Free()
+	out := pack.NewSet(len(c.candidates))
+	for i := range c.candidates {
+		free := c.free[i]
 		// Too large only if it is so by both: a node with much memory for its cores
 		// is not a large part of a demand for cores.
-		return int64(free.CPU)*100 <= int64(all.CPU)*share || int64(free.Memory)/100 <= int64(all.Memory)/10_000*share
-	}
-	kept := make([]Candidate, 0, len(c.candidates))
-	for i := range c.candidates {
-		cand := &c.candidates[i]
-		if within(cand) || cand.Offering.Shape.VCPU <= smallNode || cand.Free().CPU < 2*largest.CPU || cand.Free().Memory < 2*largest.Memory ||
-			len(cand.Offering.Shape.Allocatable(c.s.Kubelet).Extended) > 0 {
-			kept = append(kept, *cand)
+		within := int64(free.CPU)*100 <= int64(all.CPU)*share || int64(free.Memory)/100 <= int64(all.Memory)/10_000*share
+		if within || c.candidates[i].Offering.Shape.VCPU <= smallNode || free.CPU < 2*largest.CPU || free.Memory < 2*largest.Memory {
+			out.Add(i)
 		}
 	}
-	c.candidates = kept
+	return out
+}
+
+func both(a, b pack.Set) pack.Set {
+	out := slices.Clone(a)
+	for w := range out {
+		out[w] &= b[w]
+	}
+	return out
 }
 
 // smallNode is the size in cores up to which no node is too large a share.

@@ -17,7 +17,8 @@ import (
 // that stays, with the reason.
 //
 // A step takes one node, or several at once where that finds what single ones do
-// not: any number of nodes for any other. O(nodes × solve); effort bounds it.
+// not: any number of nodes for any other. Pods without a place are not its
+// matter. O(nodes × solve); one step of effort is one node looked at.
 func Consolidate(s *plan.Snapshot, p Policy, e Effort) []plan.Action {
 	c := newConsolidation(s, p, e)
 	c.screen()
@@ -31,6 +32,14 @@ func Consolidate(s *plan.Snapshot, p Policy, e Effort) []plan.Action {
 	return c.actions
 }
 
+// budgetKey is a pool and a reason to disrupt its nodes, as Karpenter names it.
+type budgetKey struct{ pool, reason string }
+
+const (
+	reasonEmpty         = "Empty"
+	reasonUnderutilized = "Underutilized"
+)
+
 // consolidation is the state of one run: the snapshot as it will be after the
 // steps so far, and why each node stays.
 type consolidation struct {
@@ -41,30 +50,57 @@ type consolidation struct {
 	candidates []Candidate
 	pools      map[string]*workload.Pool
 	gone       []bool
+	touched    []bool // got pods in an earlier step
 	why        []plan.Reason
 	eligible   []int
-	budget     map[string]int // nodes that may still go, by pool
+	budget     map[budgetKey]int // nodes that may still go
+	tried      map[string]bool   // sets that did not pay
+	looked     int
 	actions    []plan.Action
 }
 
 func newConsolidation(s *plan.Snapshot, p Policy, e Effort) *consolidation {
 	c := &consolidation{
-		now: s, then: *s, p: p, e: e, pools: map[string]*workload.Pool{}, budget: map[string]int{},
-		gone: make([]bool, len(s.Nodes)), why: make([]plan.Reason, len(s.Nodes)),
+		now: s, then: *s, p: p, e: e, pools: map[string]*workload.Pool{}, budget: map[budgetKey]int{}, tried: map[string]bool{},
+		gone: make([]bool, len(s.Nodes)), touched: make([]bool, len(s.Nodes)), why: make([]plan.Reason, len(s.Nodes)),
 	}
 	c.then.Nodes = slices.Clone(s.Nodes)
 	for i := range s.Pools {
 		pool := &s.Pools[i]
 		c.pools[pool.Name] = pool
-		c.budget[pool.Name] = budgetOf(s, pool)
+		for _, reason := range []string{reasonEmpty, reasonUnderutilized} {
+			c.budget[budgetKey{pool.Name, reason}] = budgetOf(s, pool, reason)
+		}
 	}
+	c.onlyBound()
 	c.candidates = purchasable(s, p)
 	return c
 }
 
-// budgetOf is how many nodes of a pool may go now: the smallest of its active
-// budgets, less those that are on their way out already; 10 % without any.
-func budgetOf(s *plan.Snapshot, pool *workload.Pool) int {
+// onlyBound takes pods without a place, and those of nodes that are leaving, out
+// of the demand: they are provisioned for elsewhere.
+func (c *consolidation) onlyBound() {
+	c.then.Demand = slices.Clone(c.now.Demand)
+	for g := range c.then.Demand {
+		c.then.Demand[g].Count = 0
+	}
+	for n := range c.then.Nodes {
+		node := &c.then.Nodes[n]
+		node.Pods = slices.DeleteFunc(slices.Clone(node.Pods), func(b plan.Bound) bool {
+			return b.Group < 0 || b.Group >= len(c.then.Demand) || b.Count <= 0
+		})
+		for _, b := range node.Pods {
+			if !node.Leaving {
+				c.then.Demand[b.Group].Count += b.Count
+			}
+		}
+	}
+}
+
+// budgetOf is how many nodes of a pool may go now for a reason: the smallest of
+// its active budgets, less those that are on their way out already; 10 % without
+// any.
+func budgetOf(s *plan.Snapshot, pool *workload.Pool, reason string) int {
 	size, leaving := 0, 0
 	for i := range s.Nodes {
 		if s.Nodes[i].Pool == pool.Name {
@@ -80,11 +116,11 @@ func budgetOf(s *plan.Snapshot, pool *workload.Pool) int {
 	}
 	allowed := size
 	for _, b := range budgets {
-		if !b.Active || len(b.Reasons) > 0 && !slices.Contains(b.Reasons, "Underutilized") {
+		if !b.Active || len(b.Reasons) > 0 && !slices.Contains(b.Reasons, reason) {
 			continue
 		}
 		n := b.Nodes
-		if b.Percent >= 0 && b.Nodes == 0 {
+		if b.Percent >= 0 {
 			n = (size*b.Percent + 99) / 100
 		}
 		allowed = min(allowed, n)
@@ -103,7 +139,7 @@ func (c *consolidation) screen() {
 		c.eligible = append(c.eligible, n)
 	}
 	slices.SortStableFunc(c.eligible, func(a, b int) int {
-		x, y := &c.now.Nodes[a], &c.now.Nodes[b]
+		x, y := &c.then.Nodes[a], &c.then.Nodes[b]
 		// Pods moved for each dollar: a·py < b·px without division.
 		return cmp.Compare(int64(podsOn(x)+1)*int64(y.Offering.Price/1000+1), int64(podsOn(y)+1)*int64(x.Offering.Price/1000+1))
 	})
@@ -119,7 +155,7 @@ func podsOn(n *plan.Node) int {
 
 // holds says what keeps a node from being disrupted at all.
 func (c *consolidation) holds(n int) (plan.Code, string) {
-	node := &c.now.Nodes[n]
+	node := &c.then.Nodes[n]
 	pool := c.pools[node.Pool]
 	switch {
 	case pool == nil:
@@ -150,16 +186,16 @@ func (c *consolidation) blocked(set []int) (plan.Code, string) {
 	for _, pdb := range c.now.PodBudgets {
 		hit := 0
 		for _, n := range set {
-			for _, b := range c.now.Nodes[n].Pods {
+			for _, b := range c.then.Nodes[n].Pods {
 				g := &c.now.Demand[b.Group]
 				if g.Owner.Namespace == pdb.Ref.Namespace && pdb.Selector.Matches(g.Labels) {
 					hit += b.Count
 				}
 			}
 		}
-		// The kubelet's eviction waits for replacements, so a node may go as long as
-		// one pod at a time may.
-		if hit > 0 && pdb.Allowed == 0 {
+		// Draining asks the eviction API pod by pod and waits while the budget is
+		// used up, so a node may go as long as one pod at a time may.
+		if hit > 0 && pdb.Allowed <= 0 {
 			return PodBudgetUsed, "PodDisruptionBudget " + pdb.Ref.Namespace + "/" + pdb.Ref.Name + " allows no disruption now"
 		}
 	}
@@ -169,18 +205,22 @@ func (c *consolidation) blocked(set []int) (plan.Code, string) {
 // singles tries each node by itself.
 func (c *consolidation) singles() {
 	for _, n := range slices.Clone(c.eligible) {
-		if !c.gone[n] {
+		if c.open(n) {
 			c.try([]int{n})
 		}
 	}
 }
+
+// open says whether a node may still be looked at: what an earlier step gave
+// pods to has changed too lately.
+func (c *consolidation) open(n int) bool { return !c.gone[n] && !c.touched[n] }
 
 // several tries sets of nodes: together they may fit on fewer or other nodes
 // where none of them could be replaced alone. Sets are neighbours in the order
 // of what they waste, and become smaller while nothing is found.
 func (c *consolidation) several() {
 	for size := maxSet; size >= 2; {
-		left := slices.DeleteFunc(slices.Clone(c.eligible), func(n int) bool { return c.gone[n] })
+		left := slices.DeleteFunc(slices.Clone(c.eligible), func(n int) bool { return !c.open(n) })
 		if size > len(left) {
 			size = len(left)
 			if size < 2 {
@@ -221,11 +261,12 @@ func permille(a, b int64) int64 {
 // try finds out what the pods of some nodes cost elsewhere and takes the step if
 // it pays. Otherwise it notes why not, for single nodes.
 func (c *consolidation) try(set []int) bool {
-	if e := c.e; e.Stop != nil && e.Stop() || !c.affordable(set) {
+	key := fmt.Sprint(set)
+	if c.tried[key] || c.spent(len(set)) || !c.affordable(set) {
 		return false
 	}
-	step, saves := c.evaluate(set)
-	if step == nil || saves <= 0 {
+	step, saves, pays := c.evaluate(set)
+	if c.tried[key] = true; !pays {
 		return false
 	}
 	names := strings.Join(step.Nodes, ", ")
@@ -244,6 +285,15 @@ func (c *consolidation) try(set []int) bool {
 	return true
 }
 
+// spent counts nodes looked at, and says whether that was enough.
+func (c *consolidation) spent(nodes int) bool {
+	if c.e.Steps > 0 && c.looked >= c.e.Steps || c.e.Stop != nil && c.e.Stop() {
+		return true
+	}
+	c.looked += nodes
+	return false
+}
+
 // needs makes steps follow each other: each counts on what the last one left.
 func (c *consolidation) needs() []int {
 	if len(c.actions) == 0 {
@@ -254,10 +304,14 @@ func (c *consolidation) needs() []int {
 
 // affordable says whether the pools' budgets and the pods' let a set go.
 func (c *consolidation) affordable(set []int) bool {
-	count := map[string]int{}
+	count := map[budgetKey]int{}
 	for _, n := range set {
 		pool := c.then.Nodes[n].Pool
-		if count[pool]++; count[pool] > c.budget[pool] {
+		key := budgetKey{pool, reasonUnderutilized}
+		if podsOn(&c.then.Nodes[n]) == 0 {
+			key.reason = reasonEmpty
+		}
+		if count[key]++; count[key] > c.budget[key] {
 			for _, n := range set {
 				if c.why[n].Code == "" {
 					c.why[n] = plan.Reason{Code: PoolBudgetUsed, Text: "the disruption budget of pool " + pool + " lets no more nodes go now"}
@@ -270,44 +324,48 @@ func (c *consolidation) affordable(set []int) bool {
 	return code == ""
 }
 
-// evaluate solves the snapshot without the set. It returns the step and what it
-// saves per hour after what the moves cost; nil when pods would have no place.
-func (c *consolidation) evaluate(set []int) (*Replace, unit.NanoUSD) {
+// evaluate solves the snapshot without the set. It returns the step, what it
+// saves per hour, and whether that pays: with the risk in the prices, for the
+// moves, and with a place for every pod.
+func (c *consolidation) evaluate(set []int) (*Replace, unit.NanoUSD, bool) {
 	s := c.then
 	s.Nodes = slices.Clone(c.then.Nodes)
 	step := &Replace{}
-	var price unit.NanoUSD
+	var price, effective unit.NanoUSD
 	for _, n := range set {
 		s.Nodes[n].Leaving = true
 		price = price.Plus(s.Nodes[n].Offering.Price)
+		effective = effective.Plus(c.p.EffectivePrice(s.Nodes[n].Offering))
 		step.Nodes = append(step.Nodes, s.Nodes[n].Name)
 		step.Moved += podsOn(&s.Nodes[n])
 	}
 	cheaper := make([]Candidate, 0, len(c.candidates))
 	for _, cand := range c.candidates {
-		if cand.Offering.Price < price {
+		if c.p.EffectivePrice(cand.Offering) < effective {
 			cheaper = append(cheaper, cand)
 		}
 	}
 	f := complete(&s, c.p, Effort{Steps: 1 + len(set)*4, Stop: c.e.Stop}, cheaper)
 	step.With, step.Placed = f.Purchases, f.Placed
 	gross := price.Plus(-f.Hourly())
+	for _, buy := range f.Purchases {
+		effective = effective.Plus(-c.p.EffectivePrice(buy.Offering).Times(int64(buy.Count)))
+	}
 	moves := c.p.MovePrice.Times(int64(step.Moved)).MulDiv(1, int64(max(1, c.p.PaybackHours)))
-	saves := gross.Plus(-moves)
 	if len(set) == 1 {
 		c.explain(set[0], step, f, gross, moves)
 	}
-	if len(f.Pending) > 0 {
-		return nil, 0
-	}
-	return step, saves
+	return step, gross, len(f.Pending) == 0 && min(gross, effective) > moves
 }
 
 // explain notes why a single node is kept, if it is.
 func (c *consolidation) explain(n int, step *Replace, f Fleet, gross, moves unit.NanoUSD) {
 	with := "nodes that exist"
 	if len(step.With) > 0 {
-		with = fmt.Sprintf("%d × %s", f.Nodes(), step.With[0].Offering.Shape.Name)
+		with = fmt.Sprintf("%d × %s", step.With[0].Count, step.With[0].Offering.Shape.Name)
+		if more := f.Nodes() - step.With[0].Count; more > 0 {
+			with += fmt.Sprintf(" and %d others", more)
+		}
 	}
 	alternative := plan.Alternative{What: "move its pods to " + with, Hourly: moves.Plus(-gross)}
 	r := plan.Reason{Code: NothingCheaper, Text: "its pods would cost as much elsewhere, or more"}
@@ -332,11 +390,15 @@ func (c *consolidation) apply(set []int, step *Replace) {
 		c.gone[n] = true
 		c.then.Nodes[n].Leaving = true
 		c.then.Nodes[n].Pods = nil
-		c.budget[c.then.Nodes[n].Pool]--
+		c.budget[budgetKey{c.then.Nodes[n].Pool, reasonEmpty}]--
+		c.budget[budgetKey{c.then.Nodes[n].Pool, reasonUnderutilized}]--
 	}
 	for _, placed := range step.Placed {
 		node := &c.then.Nodes[placed.Node]
 		node.Pods = slices.Concat(node.Pods, placed.Pods)
+		if placed.Node < len(c.touched) {
+			c.touched[placed.Node] = true
+		}
 	}
 	for _, p := range step.With {
 		for range p.Count {
@@ -356,6 +418,9 @@ func (p Purchase) node(name string, pool *workload.Pool) plan.Node {
 // keep is the action of leaving a node alone.
 func (c *consolidation) keep(n int) plan.Action {
 	r := c.why[n]
+	if c.touched[n] {
+		r = plan.Reason{Code: NotSettled, Text: "it gets pods of nodes that go"}
+	}
 	if r.Code == "" {
 		r = plan.Reason{Code: NothingCheaper, Text: "no cheaper place for its pods was found"}
 	}

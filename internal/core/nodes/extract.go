@@ -1,7 +1,9 @@
 package nodes
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/tatami-platform/tatami/internal/core/nodes/pack"
@@ -101,7 +103,8 @@ func hasMinValues(p *workload.Pool) bool {
 // pool wants to stay possible.
 func (m *model) flexible(first *Candidate, all []int) []int {
 	out := slices.Clone(all[:min(len(all), maxOthers)])
-	for key, r := range first.Pool.Requirements {
+	for _, key := range slices.Sorted(maps.Keys(first.Pool.Requirements)) {
+		r := first.Pool.Requirements[key]
 		if r.MinValues == 0 {
 			continue
 		}
@@ -116,7 +119,11 @@ func (m *model) flexible(first *Candidate, all []int) []int {
 			}
 		}
 	}
-	return out[:min(len(out), maxOthers+1)]
+	out = out[:min(len(out), maxOthers+1)]
+	slices.SortStableFunc(out, func(a, b int) int {
+		return cmp.Compare(m.candidates[a].Offering.Price, m.candidates[b].Offering.Price)
+	})
+	return out
 }
 
 func (m *model) couldHold(i int, shares []pack.Share, need []int64) bool {

@@ -13,17 +13,32 @@ type hosts struct {
 	most   []int   // of each group on a node; 0 is any number
 	apart  [][]int // groups that never share a node with it, sorted
 	joints []joint
+	// singles are the bounds behind most, for nodes on which pods run already.
+	singles [][]joint
 }
 
-// joint bounds how many pods of several groups together are on one node.
+// joint bounds how many pods of several groups together are on one node. Of pods
+// that run already, all in counted count.
 type joint struct {
-	groups []bool
-	most   int
+	groups, counted []bool
+	most            int
+}
+
+// running counts the pods on a node that a bound is about.
+func (j *joint) running(st *stay) int {
+	n := 0
+	for g, k := range st.bound {
+		if j.counted[g] {
+			n += k
+		}
+	}
+	return n
 }
 
 // hostRules works out what manifests demand about pods on one node.
 func (c *compiler) hostRules() hosts {
-	h := hosts{most: make([]int, len(c.s.Demand)), apart: make([][]int, len(c.s.Demand))}
+	n := len(c.s.Demand)
+	h := hosts{most: make([]int, n), apart: make([][]int, n), singles: make([][]joint, n)}
 	c.hostSpread(&h)
 	c.hostAntiAffinity(&h)
 	c.hostPorts(&h)
@@ -35,7 +50,7 @@ func (c *compiler) hostRules() hosts {
 }
 
 // add bounds groups that share a node: one by itself, several jointly.
-func (h *hosts) add(groups []bool, most int) {
+func (h *hosts) add(groups, counted []bool, most int) {
 	one, n := -1, 0
 	for g, in := range groups {
 		if in {
@@ -43,17 +58,22 @@ func (h *hosts) add(groups []bool, most int) {
 			n++
 		}
 	}
+	j := joint{groups: groups, counted: counted, most: most}
 	switch {
-	case n == 1 && (h.most[one] == 0 || h.most[one] > most):
-		h.most[one] = most
+	case n == 1:
+		h.singles[one] = append(h.singles[one], j)
+		if h.most[one] == 0 || h.most[one] > most {
+			h.most[one] = most
+		}
 	case n > 1:
-		h.joints = append(h.joints, joint{groups: groups, most: most})
+		h.joints = append(h.joints, j)
 	}
 }
 
 // hostSpread turns spread over hosts into a bound for each node: a new node can
-// always be empty, so the least count is 0. Only pods that carry such a rule
-// count: they are placed first, and others do not look at it.
+// always be empty, so the least count is 0. Of the pods to be placed only those
+// that carry such a rule count: in the order that is planned for they come
+// first, and others do not look at it. Of pods that run, all that it selects do.
 func (c *compiler) hostSpread(h *hosts) {
 	type spread struct {
 		selects []bool
@@ -83,7 +103,7 @@ func (c *compiler) hostSpread(h *hosts) {
 		for g := range counted {
 			counted[g] = carries[g] && r.selects[g]
 		}
-		h.add(counted, r.skew)
+		h.add(counted, r.selects, r.skew)
 	}
 }
 
@@ -120,7 +140,7 @@ func (t *antiTerm) apply(h *hosts) {
 	for g, owner := range t.owners {
 		mutual[g] = owner && t.selects[g]
 	}
-	h.add(mutual, 1)
+	h.add(mutual, t.selects, 1)
 	for g, owner := range t.owners {
 		if !owner {
 			continue
@@ -169,7 +189,7 @@ func (c *compiler) hostPorts(h *hosts) {
 			for g, in := range everywhere {
 				both[g] = both[g] || in
 			}
-			h.add(both, 1)
+			h.add(both, both, 1)
 		}
 	}
 }
@@ -179,18 +199,23 @@ func (c *compiler) blastRadius(h *hosts) {
 	if c.p.MaxWorkloadShare == 0 {
 		return
 	}
-	pods := map[workload.Ref]int{}
+	pods, groups := map[workload.Ref]int{}, map[workload.Ref][]bool{}
+	var order []workload.Ref
 	for g := range c.s.Demand {
-		pods[c.s.Demand[g].Owner] += c.s.Demand[g].Count
-	}
-	for g := range c.s.Demand {
-		all := pods[c.s.Demand[g].Owner]
-		if all < 2 || c.s.Demand[g].Batch || len(c.companions(g)) > 0 {
+		d := &c.s.Demand[g]
+		if d.Batch || len(c.companions(g)) > 0 {
 			continue
 		}
-		most := max(1, all*c.p.MaxWorkloadShare/100)
-		if h.most[g] == 0 || h.most[g] > most {
-			h.most[g] = most
+		if groups[d.Owner] == nil {
+			groups[d.Owner] = make([]bool, len(c.s.Demand))
+			order = append(order, d.Owner)
+		}
+		groups[d.Owner][g] = true
+		pods[d.Owner] += d.Count
+	}
+	for _, owner := range order {
+		if all := pods[owner]; all >= 2 {
+			h.add(groups[owner], groups[owner], max(1, all*c.p.MaxWorkloadShare/100))
 		}
 	}
 }

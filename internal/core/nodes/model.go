@@ -121,7 +121,9 @@ func (m *model) gather() {
 	at := map[string]int{}
 	for g := range m.pieces {
 		for _, p := range m.pieces[g] {
-			allowed, groups := m.allowedTo(p, m.allowed), groupsOf(p)
+			allowed, accepted := m.allowedTo(p, m.allowed), m.allowedTo(p, m.admitted)
+			groups := groupsOf(p)
+			m.tier(p, allowed, accepted)
 			if empty(allowed) && len(m.stays) == 0 {
 				m.refuse(p)
 				continue
@@ -131,7 +133,7 @@ func (m *model) gather() {
 			if !known {
 				n = len(m.lots)
 				at[key] = n
-				m.lots = append(m.lots, lot{allowed: allowed, accepted: m.allowedTo(p, m.admitted), groups: groups})
+				m.lots = append(m.lots, lot{allowed: allowed, accepted: accepted, groups: groups})
 			}
 			l := &m.lots[n]
 			l.pieces = append(l.pieces, p)
@@ -183,7 +185,7 @@ func (m *model) lotKey(p piece, allowed pack.Set, groups []int) string {
 }
 
 // allowedTo are the candidates that take the piece: all its groups, in its
-// domain, with room for a whole unit, in a pool of the groups' tier.
+// domain, with room for a whole unit.
 func (m *model) allowedTo(p piece, sets []pack.Set) pack.Set {
 	out := slices.Clone(sets[p.unit[0].Group])
 	var sum unit.Resources
@@ -205,10 +207,7 @@ func (m *model) allowedTo(p piece, sets []pack.Set) pack.Set {
 			}
 		}
 	}
-	if !m.weighted() {
-		return out
-	}
-	return m.tier(p, out)
+	return out
 }
 
 // inDomain are the candidates whose label has a value; worked out once for each.
@@ -232,9 +231,12 @@ func (m *model) weighted() bool {
 	return slices.ContainsFunc(m.s.Pools, func(p workload.Pool) bool { return p.Weight != m.s.Pools[0].Weight })
 }
 
-// tier keeps the candidates of the heaviest pools that take the piece: as many
-// different weights as its tier says, one to begin with.
-func (m *model) tier(p piece, allowed pack.Set) pack.Set {
+// tier leaves only the candidates of the heaviest pools that take the piece: as
+// many different weights as its tier says, one to begin with.
+func (m *model) tier(p piece, allowed, accepted pack.Set) {
+	if !m.weighted() {
+		return
+	}
 	tiers := 1
 	for _, b := range p.unit {
 		tiers = max(tiers, m.tiers[b.Group]+1)
@@ -242,18 +244,16 @@ func (m *model) tier(p piece, allowed pack.Set) pack.Set {
 	// Candidates are in the order of their pools' weight.
 	weight, seen := 0, 0
 	for i := range m.candidates {
-		if !allowed.Has(i) {
-			continue
-		}
-		if w := m.candidates[i].Pool.Weight; seen == 0 || w != weight {
+		w := m.candidates[i].Pool.Weight
+		if allowed.Has(i) && (seen == 0 || w != weight) {
 			weight = w
 			seen++
 		}
 		if seen > tiers {
 			allowed[i/64] &^= 1 << (i % 64)
+			accepted[i/64] &^= 1 << (i % 64)
 		}
 	}
-	return allowed
 }
 
 func (m *model) items() {
@@ -337,26 +337,36 @@ func (m *model) owned() {
 	for i := range m.stays {
 		st := &m.stays[i]
 		o := pack.Owned{Size: m.binSize(st.free), Accepts: pack.NewSet(len(m.lots))}
-		for j, joint := range m.hosts.joints {
-			for g, n := range st.bound {
-				if joint.groups[g] {
-					o.Size[len(m.names)+j] -= int64(n)
-				}
-			}
-			o.Size[len(m.names)+j] = max(0, o.Size[len(m.names)+j])
+		for j := range m.hosts.joints {
+			at := len(m.names) + j
+			o.Size[at] = max(0, o.Size[at]-int64(m.hosts.joints[j].running(st)))
 		}
 		for n := range m.lots {
 			if !m.welcome(n, st) {
 				continue
 			}
 			o.Accepts.Add(n)
-			if most := m.problem.Items[n].PerBin; most > 0 {
-				bound := st.bound[m.lots[n].groups[0]]
-				o.Caps = append(o.Caps, pack.Share{Item: n, Count: max(0, most-bound)})
+			if most, bounded := m.mostOn(n, st); bounded {
+				o.Caps = append(o.Caps, pack.Share{Item: n, Count: most})
 			}
 		}
 		m.problem.Owned = append(m.problem.Owned, o)
 	}
+}
+
+// mostOn is how many units of a lot a node that stays takes, by the bounds on
+// single groups.
+func (m *model) mostOn(n int, st *stay) (most int, bounded bool) {
+	for _, b := range m.lots[n].pieces[0].unit {
+		for i := range m.hosts.singles[b.Group] {
+			j := &m.hosts.singles[b.Group][i]
+			left := max(0, j.most-j.running(st)) / b.Count
+			if !bounded || left < most {
+				most, bounded = left, true
+			}
+		}
+	}
+	return most, bounded
 }
 
 // welcome says whether a lot may go onto a node that stays.

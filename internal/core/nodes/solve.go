@@ -7,6 +7,7 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/nodes/pack"
 	"github.com/tatami-platform/tatami/internal/core/plan"
 	"github.com/tatami-platform/tatami/internal/core/unit"
+	"github.com/tatami-platform/tatami/internal/core/workload"
 )
 
 // Solve finds the cheapest nodes for all pods of the snapshot that have no
@@ -23,9 +24,14 @@ func Solve(s *plan.Snapshot, p Policy, e Effort) Fleet {
 // these were dealt to domains: the others must keep their constraints without
 // them.
 func complete(s *plan.Snapshot, p Policy, e Effort, candidates []Candidate) Fleet {
-	f := solve(compile(s, p, candidates), e)
+	givenUp := map[int]bool{}
+	f := solve(compile(s, p, candidates, givenUp), e)
 	var out []Pending
 	for range maxTries {
+		if wishful(s, p, f, givenUp) {
+			f = solve(compile(s, p, candidates, givenUp), e)
+			continue
+		}
 		less, cut := *s, false
 		less.Demand = slices.Clone(s.Demand)
 		for _, q := range f.Pending {
@@ -35,48 +41,80 @@ func complete(s *plan.Snapshot, p Policy, e Effort, candidates []Candidate) Flee
 				out = append(out, q)
 			}
 		}
-		if !cut {
+		if !cut || e.Stop != nil && e.Stop() {
 			break
 		}
 		s = &less
-		f = solve(compile(s, p, candidates), e)
+		f = solve(compile(s, p, candidates, givenUp), e)
 	}
 	f.Pending = mergePending(append(f.Pending, out...))
 	return f
 }
 
+// wishful gives up the wishes of pods that have no place; false when none had
+// any left.
+func wishful(s *plan.Snapshot, p Policy, f Fleet, givenUp map[int]bool) bool {
+	found := false
+	for _, q := range f.Pending {
+		g := &s.Demand[q.Group]
+		soft := slices.ContainsFunc(g.Spread, func(sp workload.Spread) bool { return !sp.Required })
+		if p.RespectPreferences && !givenUp[q.Group] && (len(g.Preferred) > 0 || soft || p.BalanceZones) {
+			givenUp[q.Group] = true
+			found = true
+		}
+	}
+	return found
+}
+
 func solve(c *compiler, e Effort) Fleet {
 	tiers := make([]int, len(c.s.Demand))
 	limits := c.poolLimits()
-	var m *model
-	var answer pack.Solution
+	hard := len(limits) // beyond these are caps, which are wishes of the policy
 	var bound int64
+	var best *model
+	var kept pack.Solution
 	for try := range maxTries {
-		m = newModel(c.fork(), tiers, limits)
-		answer = pack.Solve(&m.problem, e.budget(try))
+		m := newModel(c.fork(), tiers, limits)
+		answer := pack.Solve(&m.problem, e.budget(try))
+		if len(limits) > hard && left(answer.Left) > left(kept.Left) {
+			break // the last caps leave pods without a place
+		}
+		if best != nil && !slices.Equal(answer.Left, kept.Left) {
+			bound = 0
+		}
 		// Caps only forbid: what was proven without them holds with them too, and
 		// is mostly tighter.
 		bound = max(bound, answer.CostBound)
 		answer.CostBound = bound
-		raised := m.raiseTiers(tiers, answer.Left)
-		if raised {
+		best, kept = m, answer
+		if len(limits) == hard && m.raiseTiers(tiers, answer.Left) {
 			bound = 0
+			continue
 		}
-		caps := m.spotCaps(answer, limits)
-		if !raised && len(caps) == 0 {
+		caps := m.spotCaps(answer, len(limits)-hard)
+		if len(caps) == 0 || e.Stop != nil && e.Stop() {
 			break
 		}
 		limits = append(limits, caps...)
 	}
-	return m.fleet(answer)
+	return best.fleet(kept)
 }
 
-// maxTries bounds how often the problem is solved again because a pool was full
-// or one spot pool was used too much.
-const maxTries = 6
+// maxTries bounds how often the problem is solved again because a pool was full,
+// one spot pool was used too much, or a wish stood in the way.
+const maxTries = 8
 
 func (e Effort) budget(try int) pack.Budget {
 	return pack.Budget{Steps: e.Steps, Stop: e.Stop, Gap: e.Gap, Seed: uint64(try)}
+}
+
+// left counts items without a place.
+func left(count []int) int {
+	sum := 0
+	for _, n := range count {
+		sum += n
+	}
+	return sum
 }
 
 // fork copies what a model writes to.
@@ -98,7 +136,13 @@ func (m *model) raiseTiers(tiers, left []int) bool {
 		if count == 0 {
 			continue
 		}
-		for _, g := range m.lots[n].groups {
+		groups := map[int]bool{}
+		for _, p := range m.lots[n].pieces {
+			for _, b := range p.unit {
+				groups[b.Group] = true
+			}
+		}
+		for g := range groups {
 			if tiers[g] < len(weights)-1 {
 				tiers[g]++
 				raised = true
@@ -155,7 +199,7 @@ func (c *compiler) offerLimits() []limit {
 	var out []limit
 	for i := range c.s.Offers {
 		if o := c.s.Offers[i]; o.Limit > 0 {
-			out = append(out, limit{most: int64(o.Limit), amount: func(cand *Candidate) int64 {
+			out = append(out, limit{most: int64(max(0, o.Limit-c.holding(o))), amount: func(cand *Candidate) int64 {
 				if cand.Offering == o {
 					return 1
 				}
@@ -166,6 +210,17 @@ func (c *compiler) offerLimits() []limit {
 	return out
 }
 
+// holding counts the nodes that hold an offering.
+func (c *compiler) holding(o catalog.Offering) int {
+	n := 0
+	for i := range c.s.Nodes {
+		if h := c.s.Nodes[i].Offering; !c.s.Nodes[i].Leaving && h.Shape == o.Shape && h.Zone == o.Zone && h.Capacity == o.Capacity {
+			n++
+		}
+	}
+	return n
+}
+
 // spotPool is a shape in a zone, or in several at one price, among which nodes
 // are dealt evenly.
 type spotPool struct {
@@ -173,9 +228,12 @@ type spotPool struct {
 	price unit.NanoUSD
 }
 
+// maxCaps bounds how many spot pools are capped.
+const maxCaps = 200
+
 // spotCaps bounds the spot pools of which the answer has too much.
-func (m *model) spotCaps(answer pack.Solution, known []limit) []limit {
-	if m.p.MaxSpotPoolShare == 0 || len(known) > 200 {
+func (m *model) spotCaps(answer pack.Solution, known int) []limit {
+	if m.p.MaxSpotPoolShare == 0 || known > maxCaps {
 		return nil
 	}
 	spent, zones := map[spotPool]unit.NanoUSD{}, map[spotPool]int64{}

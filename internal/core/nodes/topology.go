@@ -66,7 +66,7 @@ func (d *dealer) learn() {
 		d.learnSpread(g)
 		d.learnAntiAffinity(g)
 		d.learnAffinity(g)
-		if d.p.BalanceZones && d.key == workload.LabelZone {
+		if d.p.BalanceZones && !d.givenUp[g] && d.key == workload.LabelZone {
 			d.cares[g].involved = true
 		}
 	}
@@ -76,7 +76,7 @@ func (d *dealer) learn() {
 func (d *dealer) learnSpread(g int) {
 	group, me := &d.s.Demand[g], &d.cares[g]
 	for _, sp := range group.Spread {
-		if sp.TopologyKey != d.key || !sp.Required && !d.p.RespectPreferences {
+		if sp.TopologyKey != d.key || !sp.Required && !d.wishes(g) {
 			continue
 		}
 		r := d.rule(d.selection(group, workload.PodTerm{Selector: sp.Selector}))

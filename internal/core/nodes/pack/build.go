@@ -71,7 +71,7 @@ func (b *builder) start(count []int) {
 		if n > 0 && b.home[i] >= 0 {
 			b.active = append(b.active, int32(i))
 			// What is worth nothing by the duals still needs a place.
-			b.noisy[i] = math.Max(b.value[i], 1e-6*b.packer.bins[b.home[i]].price)
+			b.noisy[i] = math.Max(b.value[i], 1e-6*math.Max(b.packer.bins[b.home[i]].price, 1))
 			if b.rng != nil {
 				b.noisy[i] *= 1 + 0.15*b.rng.Float64()
 			}
@@ -93,7 +93,7 @@ func (b *builder) next(count []int) bool {
 			if len(b.work.touched) == 0 {
 				break
 			}
-			if rate := b.worth(b.value) / bin.price; rate > bestRate {
+			if rate := b.worth(b.noisy) / math.Max(bin.price, 1e-3); rate > bestRate {
 				best, bestRate = t, rate
 				shares = b.shares(shares)
 			}
@@ -142,6 +142,9 @@ func (b *builder) single(count []int) bool {
 			}
 			b.fillBalanced(bin, []int32{i}, b.noisy, count, 1)
 			b.topUp(bin, b.active, b.noisy, count, 1)
+			if len(b.work.touched) == 0 {
+				continue
+			}
 			b.add(t, b.shares(nil), count)
 			return true
 		}

@@ -110,9 +110,10 @@ func (m *master) generate(gap float64, steps int) {
 	const drawn = 0.7 // how far the duals are drawn to the center
 	for round := 0; !m.effort.spent() && m.effort.steps() < end; round++ {
 		m.effort.work += m.lp.m * m.lp.m / 8
-		pivots := m.lp.pivots
-		m.lp.solve(m.effort.spent)
-		m.effort.work += (m.lp.pivots - pivots) * (m.lp.m*m.lp.m + len(m.lp.cols)*6) / 8
+		m.lp.solve(func() bool {
+			m.effort.work += askEvery * (m.lp.m*m.lp.m + len(m.lp.cols)*6) / 8
+			return m.effort.spent()
+		})
 		exact := m.duals()
 		mixed := mix(m.center, exact, drawn)
 		if round%8 == 0 {
@@ -215,9 +216,10 @@ func (m *master) improveBound(d duals) int {
 		if m.held[t] <= price*(1+1e-6) || m.effort.spent() {
 			continue
 		}
-		held, shares := m.most(b, m.prices[t], d.value, m.count, m.held[t], price*(1+1e-6), nodes)
+		// The bound is about all items; a column is about those still to be bought.
+		held, shares := m.most(b, m.prices[t], d.value, m.all, m.held[t], price*(1+1e-6), nodes)
 		m.held[t] = held
-		if shares != nil {
+		if shares = m.cut(shares); shares != nil && m.worthOf(shares, d.value) > price*(1+1e-6) {
 			m.lp.cols = append(m.lp.cols, m.column(t, slices.Clone(shares)))
 			found++
 		}
@@ -232,6 +234,25 @@ func (m *master) improveBound(d duals) int {
 		m.best = slices.Clone(m.held)
 	}
 	return found
+}
+
+// cut trims a filling to what is still to be bought of each item.
+func (m *master) cut(shares []Share) []Share {
+	var out []Share
+	for _, h := range shares {
+		if n := min(h.Count, m.count[h.Item]); n > 0 {
+			out = append(out, Share{h.Item, n})
+		}
+	}
+	return out
+}
+
+func (m *master) worthOf(shares []Share, value []float64) float64 {
+	sum := 0.0
+	for _, h := range shares {
+		sum += value[h.Item] * float64(h.Count)
+	}
+	return sum
 }
 
 // rounded are the fillings that the linear program uses, rounded down from its

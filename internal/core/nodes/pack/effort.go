@@ -5,7 +5,8 @@ type Budget struct {
 	// Steps bounds the work, deterministically; 0 does not. One step is about a
 	// millisecond on one core of 2024. The first answer is always finished.
 	Steps int
-	// Stop is asked about every millisecond; the search ends when it says so.
+	// Stop is asked every few milliseconds of work; the search ends when it says
+	// so, the first answer aside.
 	Stop func() bool
 	// Gap ends the search when the price is within this many basis points of the
 	// bound; 0 takes 10.

@@ -14,6 +14,10 @@ import (
 func (k *packer) fluid() []float64 {
 	value := make([]float64, len(k.items))
 	classes := k.classes()
+	if len(classes)*k.dims > maxPouring {
+		// Too many to tell apart in time: one class for all gives values, too.
+		classes = [][]int32{slices.Concat(classes...)}
+	}
 	k.pours = k.pour(classes)
 	for c, class := range classes {
 		for _, i := range class {
@@ -23,6 +27,9 @@ func (k *packer) fluid() []float64 {
 	}
 	return value
 }
+
+// maxPouring bounds the rows of the program; its work grows with their square.
+const maxPouring = 240
 
 // poured are the prices of the dimensions in a bin: for each what the class that
 // pays most for it would pay.
@@ -111,7 +118,8 @@ func (k *packer) pour(classes [][]int32) [][]float64 {
 		if !p.extend(takers) {
 			break
 		}
-		p.lp.solve(func() bool { return false })
+		p.effort.work += p.lp.m * p.lp.m
+		p.lp.solve(func() bool { p.effort.work += askEvery * p.lp.m * p.lp.m / 8; return false })
 	}
 	prices := make([][]float64, len(classes))
 	for c := range classes {
@@ -138,7 +146,7 @@ func (p *pouring) takers(classes [][]int32) [][]int {
 	out := make([][]int, len(p.bins))
 	for t := range p.bins {
 		for c, class := range classes {
-			if p.bins[t].accepts.Has(int(class[0])) {
+			if slices.ContainsFunc(class, func(i int32) bool { return p.bins[t].accepts.Has(int(i)) }) {
 				out[t] = append(out[t], c)
 			}
 		}

@@ -39,8 +39,11 @@ func (k *packer) most(b *bin, prices, value []float64, count []int, bound, floor
 	if s.nodes <= 0 {
 		return bound, s.shares
 	}
-	return s.best, s.shares
+	return s.best * (1 + pruned), s.shares
 }
+
+// pruned is by how much a branch may beat the best and still be left.
+const pruned = 1e-9
 
 func (s *knapsack) sort() {
 	key := s.work.key
@@ -77,13 +80,13 @@ func (s *knapsack) visit(j int, ceiling float64) {
 		}
 		return
 	}
-	if ceiling+s.beyond[j] <= s.best*(1+1e-9) {
+	if ceiling+s.beyond[j] <= s.best*(1+pruned) {
 		return
 	}
 	i, e := s.order[j], s.excess[j]
 	n := s.room(i, s.count[i])
 	for c := n; c >= 0; c-- {
-		if ceiling+e*float64(c)+s.beyond[j+1] <= s.best*(1+1e-9) {
+		if ceiling+e*float64(c)+s.beyond[j+1] <= s.best*(1+pruned) {
 			if e >= 0 {
 				break // fewer are worth less still
 			}

@@ -29,9 +29,10 @@ type column struct {
 }
 
 const (
-	lpZero    = 1e-9
-	refactor  = 150 // pivots after which the inverse is computed anew
-	degenerat = 1e-11
+	lpZero   = 1e-9
+	askEvery = 32  // pivots between two questions whether to stop
+	refactor = 150 // pivots after which the inverse is computed anew
+	ties     = 1e-11
 )
 
 // newLP starts from a diagonal basis: column r must help row r only.
@@ -77,10 +78,11 @@ func (l *lp) reduced(c *column) float64 {
 	return d
 }
 
-// solve pivots until no column improves, or stop says so.
+// solve pivots until no column improves, or stop says so. The number of pivots
+// is bounded, for the largest coefficient as a rule can go round in circles.
 func (l *lp) solve(stop func() bool) {
-	for n := 0; ; n++ {
-		if n%32 == 31 && stop() {
+	for n := range 2000 + 50*l.m {
+		if n%askEvery == askEvery-1 && stop() {
 			return
 		}
 		enter, best := 0, 0.0
@@ -112,7 +114,7 @@ func (l *lp) pivot(enter int, reduced float64) bool {
 		if v <= 1e-9 {
 			continue
 		}
-		if q := math.Max(l.x[r], 0) / v; q < ratio-degenerat || q < ratio+degenerat && v > w[leave] {
+		if q := math.Max(l.x[r], 0) / v; q < ratio-ties || q < ratio+ties && v > w[leave] {
 			leave, ratio = r, q
 		}
 	}

@@ -191,6 +191,9 @@ func (s *search) round(m *master) {
 	b := s.builder(16)
 	b.thorough = true
 	for _, up := range []float64{0, 0.3, 0.6} {
+		if s.effort.spent() {
+			return
+		}
 		count := slices.Clone(s.count)
 		b.limits = slices.Clone(s.limits)
 		loads := m.rounded(b, count, up)

@@ -4,7 +4,6 @@ import (
 	"maps"
 	"strconv"
 
-	"github.com/tatami-platform/tatami/internal/core/catalog"
 	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/plan"
 	"github.com/tatami-platform/tatami/internal/core/workload"
@@ -47,19 +46,15 @@ func (c *cluster) machines(f nodes.Fleet, missing []int) []*machine {
 
 // described is what nodes of a purchase would carry.
 func (c *cluster) described(p nodes.Purchase) (map[string]string, []workload.Taint) {
-	labels := p.Offering.Labels()
 	for i := range c.s.Pools {
 		if pool := &c.s.Pools[i]; pool.Name == p.Pool {
-			for key, r := range pool.Requirements {
-				if values, finite := r.Values(); finite && len(values) == 1 {
-					labels[key] = values[0]
-				}
+			if p.Labels != nil {
+				return p.Labels, pool.Taints
 			}
-			maps.Copy(labels, pool.Labels)
-			labels[catalog.LabelPool] = pool.Name
-			return labels, pool.Taints
+			return nodes.LabelsIn(pool, p.Offering), pool.Taints
 		}
 	}
+	labels := p.Offering.Labels()
 	for i := range c.s.NodeGroups {
 		if g := &c.s.NodeGroups[i]; g.Name == p.Pool {
 			maps.Copy(labels, g.Labels)
