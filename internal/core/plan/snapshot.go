@@ -45,7 +45,7 @@ type Node struct {
 	Labels   map[string]string
 	Taints   []workload.Taint
 	// Allocatable is what the kubelet reports; Reserved is what pods outside of
-	// the demand take of it: DaemonSets and pods that nobody owns.
+	// the demand take of it: those of DaemonSets and of the node itself.
 	Allocatable, Reserved unit.Resources
 	Pods                  []Bound
 	Created               time.Time
