@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -36,7 +39,8 @@ func (t *tool) catalog() *cobra.Command {
 			"the last lines say where the figures are from, and of which day.\n\n" +
 			"Flags choose types as EC2's attribute-based selection does, but nothing is left\n" +
 			"out by default. -o csv and -o json print the bands of interruption as numbers: 0\n" +
-			"is under 5 %, 1 is 5-10 %, 2 is 10-15 %, 3 is 15-20 %, 4 is over 20 %.\n\n" +
+			"is under 5 %, 1 is 5-10 %, 2 is 10-15 %, 3 is 15-20 %, 4 is over 20 %. For a\n" +
+			"region other than " + defaultRegion + " they have one column or key more: region.\n\n" +
 			"Own prices are used by every verb that takes --catalog: write a file with --save,\n" +
 			"and change it. What such a file leaves out about a known type is filled in.",
 		Example: lines(
@@ -102,11 +106,13 @@ func (t *tool) runCatalog(ctx context.Context, f *catalogListFlags) error {
 	case formCSV:
 		return list.csv(t.Streams.Out)
 	}
-	list.table(t.Streams.Out, f.output.value == formWide)
-	return nil
+	return list.table(t.Streams.Out, f.output.value == formWide)
 }
 
-// saveBook replaces the file only when all of it can be written.
+var errNotRegular = errors.New("it is not a regular file")
+
+// saveBook replaces the file only when all of it can be written, and nothing
+// but a file: a link stays and what it leads to is replaced.
 func saveBook(path string, b *catalog.Book) error {
 	var content bytes.Buffer
 	write := bookfile.WriteCSV
@@ -116,17 +122,52 @@ func saveBook(path string, b *catalog.Book) error {
 	if err := write(&content, b); err != nil {
 		return err
 	}
-	next := path + ".new"
-	//nolint:gosec // Prices are no secret.
-	err := os.WriteFile(next, content.Bytes(), 0o644)
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
+	if err := replaceFile(path, content.Bytes()); err != nil {
 		return &control.Problem{
-			What: "save the catalog", Why: errors.Join(err, os.RemoveAll(next)),
+			What: "save the catalog", Why: err,
 			Next: "name a file in a folder that you may write to",
 		}
 	}
 	return nil
+}
+
+func replaceFile(path string, content []byte) error {
+	mode := fs.FileMode(0o644) // prices are no secret
+	switch info, err := os.Stat(path); {
+	case err == nil && !info.Mode().IsRegular():
+		return fmt.Errorf("%s: %w", path, errNotRegular)
+	case err == nil:
+		mode = info.Mode().Perm()
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	default:
+		if _, linkErr := os.Lstat(path); linkErr == nil {
+			return fmt.Errorf("%s: %w: it is a link to nowhere", path, errNotRegular)
+		}
+	}
+	next, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return withoutTemp(err, path)
+	}
+	_, err = next.Write(content)
+	err = errors.Join(err, next.Chmod(mode), next.Close())
+	if err == nil {
+		err = os.Rename(next.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(next.Name()))
+	}
+	return nil
+}
+
+// withoutTemp says the folder that cannot be written to rather than a name that
+// nobody knows.
+func withoutTemp(err error, path string) error {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
+		return fmt.Errorf("%s: %w", path, p.Err)
+	}
+	return err
 }

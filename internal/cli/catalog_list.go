@@ -15,7 +15,8 @@ import (
 )
 
 // catalogRow is a type as programs see it. The names of its keys, and their
-// order, are a contract: those of -o csv too.
+// order, are a contract: those of -o csv too. The region is named where it is
+// not the default one, so that the prices are not read as those of another.
 type catalogRow struct {
 	Type      string        `json:"type"`
 	Arch      catalog.Arch  `json:"arch"`
@@ -26,6 +27,7 @@ type catalogRow struct {
 	OnDemand  *unit.NanoUSD `json:"onDemandUSDHour"`
 	Saving    *int          `json:"spotSavingPercent"`
 	Band      *catalog.Band `json:"interruptionBand"`
+	Region    string        `json:"region,omitempty"`
 
 	shape *catalog.Shape
 	price catalog.Price
@@ -47,6 +49,9 @@ func newCatalogList(b *catalog.Book, region string, filter *catalog.Attributes) 
 		r := catalogRow{
 			Type: s.Name, Arch: s.Arch, VCPU: s.VCPU, MemoryMiB: int64(s.Memory / unit.MiB),
 			GPUs: s.GPU.Count, MaxPods: s.MaxPods, shape: s, price: p,
+		}
+		if region != defaultRegion {
+			r.Region = region
 		}
 		if p.OnDemand > 0 {
 			r.OnDemand = &p.OnDemand
@@ -135,6 +140,10 @@ func (l *catalogList) csv(w io.Writer) error {
 	rows := [][]string{{
 		"type", "arch", "vcpu", "memoryMiB", "gpus", "maxPods", "onDemandUSDHour", "spotSavingPercent", "interruptionBand",
 	}}
+	named := l.region.Name != defaultRegion
+	if named {
+		rows[0] = append(rows[0], "region")
+	}
 	for _, r := range l.rows {
 		cells := []string{
 			r.Type, string(r.Arch), strconv.Itoa(r.VCPU), strconv.FormatInt(r.MemoryMiB, 10), strconv.Itoa(r.GPUs),
@@ -149,13 +158,16 @@ func (l *catalogList) csv(w io.Writer) error {
 		if r.Band != nil {
 			cells[8] = strconv.Itoa(int(*r.Band))
 		}
+		if named {
+			cells = append(cells, r.Region)
+		}
 		rows = append(rows, cells)
 	}
 	return csv.NewWriter(w).WriteAll(rows)
 }
 
 // table prints the types for people: in 80 columns, or in 120 when it is wide.
-func (l *catalogList) table(c Console, wide bool) {
+func (l *catalogList) table(c Console, wide bool) error {
 	columns := []column{
 		{title: "TYPE"},
 		{title: "ARCH"},
@@ -176,19 +188,19 @@ func (l *catalogList) table(c Console, wide bool) {
 	for i := range l.rows {
 		rows[i] = l.rows[i].cells(c, wide)
 	}
-	printTable(c, columns, rows)
-	if len(rows) > 0 {
-		fmt.Fprintln(c)
+	if err := printTable(c, columns, rows); err != nil {
+		return err
 	}
 	place := l.region.Name
 	if l.region.Title != "" {
 		place += " (" + l.region.Title + ")"
 	}
-	fmt.Fprintf(c, "%s in %s.\n", types(len(rows)), place)
+	text := fmt.Sprintf("%s in %s.\n", types(len(rows)), place)
 	if len(rows) > 0 {
-		fmt.Fprintf(c, "Spot: SAVING against on demand, and the share TAKEN back in a month.\n")
-		printSources(c, l.region)
+		text = "\n" + text + "Spot: SAVING against on demand, and the share TAKEN back in a month.\n" + sources(l.region)
 	}
+	_, err := io.WriteString(c, text)
+	return err
 }
 
 func types(n int) string {

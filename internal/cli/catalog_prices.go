@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tatami-platform/tatami/internal/core/catalog"
+	"github.com/tatami-platform/tatami/internal/core/catalog/bookfile"
 	"github.com/tatami-platform/tatami/internal/core/unit"
 )
 
@@ -52,9 +53,11 @@ func (t *tool) printServices(s catalog.Services, form string) error {
 	for i, p := range s.Prices {
 		rows[i] = []string{p.Title, cents(p.Price), p.Per}
 	}
-	printTable(c, []column{{title: "SERVICE"}, {title: "USD"}, {title: "PER"}}, rows)
-	fmt.Fprintf(c, "\nPrices in %s. Source: %s.\n", s.Region, sourceText(s.Source))
-	return nil
+	if err := printTable(c, []column{{title: "SERVICE"}, {title: "USD"}, {title: "PER"}}, rows); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c, "\nPrices in %s. Source: %s.\n", s.Region, sourceText(s.Source))
+	return err
 }
 
 // cents shows an exact price, with two decimals at least.
@@ -92,7 +95,7 @@ func (t *tool) catalogRegions() *cobra.Command {
 func (t *tool) printRegions(b *catalog.Book, form string) error {
 	c := t.Streams.Out
 	if form == formJSON {
-		return printJSON(c, b.Regions())
+		return printJSON(c, bookfile.Regions(b))
 	}
 	var rows [][]string
 	for _, m := range b.Markets() {
@@ -107,7 +110,7 @@ func (t *tool) printRegions(b *catalog.Book, form string) error {
 		}
 		rows = append(rows, []string{r.Name, r.Title, strings.Join(zones, " "), strconv.Itoa(len(m.Prices)), exact, day(r.OnDemand), day(r.Spot)})
 	}
-	printTable(c, []column{
+	return printTable(c, []column{
 		{title: "REGION"},
 		{title: "PLACE"},
 		{title: "ZONES"},
@@ -116,12 +119,11 @@ func (t *tool) printRegions(b *catalog.Book, form string) error {
 		{title: "AS OF"},
 		{title: "SPOT AS OF"},
 	}, rows)
-	return nil
 }
 
-// printSources says where the prices of a region come from.
-func printSources(c Console, r catalog.Region) {
-	fmt.Fprintf(c, "On demand: %s.\nSpot: %s.\n", sourceText(r.OnDemand), sourceText(r.Spot))
+// sources says where the prices of a region come from.
+func sources(r catalog.Region) string {
+	return fmt.Sprintf("On demand: %s.\nSpot: %s.\n", sourceText(r.OnDemand), sourceText(r.Spot))
 }
 
 func sourceText(s catalog.Source) string {

@@ -212,16 +212,23 @@ type failing struct{}
 func (failing) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
 func TestOutputThatFailsIsAnError(t *testing.T) {
-	var stderr bytes.Buffer
-	d := Deps{
-		Name: "tatami", Now: time.Now,
-		Streams: Streams{In: strings.NewReader(""), Out: Console{Writer: failing{}}, Err: Console{Writer: &stderr}},
-	}
-	if code := Run(context.Background(), d, []string{"version", "-o", "json"}); code != ExitError {
-		t.Errorf("exit code %d", code)
-	}
-	if got := stderr.String(); got != "error: broken pipe\n" {
-		t.Errorf("stderr %q", got)
+	for _, args := range []string{
+		"version -o json", "catalog", "catalog -o wide", "catalog -o csv", "catalog -o json", "catalog --vcpu 7",
+		"catalog prices", "catalog regions",
+	} {
+		t.Run(args, func(t *testing.T) {
+			var stderr bytes.Buffer
+			d := Deps{
+				Name: "tatami", Now: time.Now,
+				Streams: Streams{In: strings.NewReader(""), Out: Console{Writer: failing{}}, Err: Console{Writer: &stderr}},
+			}
+			if code := Run(t.Context(), d, strings.Fields(args)); code != ExitError {
+				t.Errorf("exit code %d", code)
+			}
+			if got := stderr.String(); got != "error: broken pipe\n" {
+				t.Errorf("stderr %q", got)
+			}
+		})
 	}
 }
 

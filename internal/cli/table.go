@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -14,10 +14,10 @@ type column struct {
 }
 
 // printTable prints rows below titles, with two blanks between columns. Cells
-// may be coloured.
-func printTable(c Console, columns []column, rows [][]string) {
+// may be coloured. An error is that of writing.
+func printTable(c Console, columns []column, rows [][]string) error {
 	if len(rows) == 0 {
-		return
+		return nil
 	}
 	widths := make([]int, len(columns))
 	for i, col := range columns {
@@ -43,10 +43,13 @@ func printTable(c Console, columns []column, rows [][]string) {
 	for i, col := range columns {
 		titles[i] = c.paint(styleHead, col.title)
 	}
-	fmt.Fprintln(c, line(titles))
+	var text strings.Builder
+	text.WriteString(line(titles) + "\n")
 	for _, r := range rows {
-		fmt.Fprintln(c, line(r))
+		text.WriteString(line(r) + "\n")
 	}
+	_, err := io.WriteString(c, text.String())
+	return err
 }
 
 // shown is how many columns of the terminal a cell takes, without its colours.

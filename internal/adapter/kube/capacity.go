@@ -28,10 +28,14 @@ func (inv *inventory) addCapacity(group string, o manifest.Object) (found bool, 
 }
 
 // capacity fills in pools, node groups, nodes and how they are set up.
-func (inv *inventory) capacity(d *control.Demand, now time.Time) {
+func (inv *inventory) capacity(d *control.Demand, now time.Time) error {
 	s := &d.Snapshot
 	for _, p := range inv.pools {
-		s.Pools = append(s.Pools, inv.pool(p, now))
+		pool, err := inv.pool(p, now)
+		if err != nil {
+			return err
+		}
+		s.Pools = append(s.Pools, pool)
 	}
 	s.Kubelet = inv.kubelet()
 	s.NodeGroups = inv.nodeGroups()
@@ -44,6 +48,7 @@ func (inv *inventory) capacity(d *control.Demand, now time.Time) {
 			s.Region = region
 		}
 	}
+	return nil
 }
 
 // cutLast is strings.Cut at the last separator.

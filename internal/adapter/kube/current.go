@@ -1,10 +1,12 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,17 +16,29 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/workload"
 )
 
-var errNodeList = errors.New("it is neither a file nor a list of machines")
+var (
+	errNodeList  = errors.New("it is neither a file nor a list of machines")
+	errNoFile    = errors.New("there is no such file")
+	errNodeCount = errors.New("the count is at least 1 and at most 99999")
+	errNodeType  = errors.New("this is not the name of an instance type")
+)
+
+// maxListed is how many machines one item of a list may have: as errNodeCount
+// says.
+const maxListed = 99_999
 
 // current reads the nodes of today: a file with Nodes, NodePools or an eksctl
 // ClusterConfig, or a list of machines.
 func (w Workloads) current(ctx context.Context, from string, d *control.Demand) error {
 	if _, err := os.Stat(from); err != nil {
-		groups, listErr := machines(from)
-		if listErr != nil {
+		groups, err := machines(from)
+		if namesFile(from) {
+			err = errNoFile
+		}
+		if err != nil {
 			return &control.Problem{
 				What: "cannot read the nodes of today from " + strconv.Quote(from),
-				Why:  listErr,
+				Why:  err,
 				Next: `name a file, or machines such as "3xm5.large,2xspot:c5.xlarge"`,
 			}
 		}
@@ -40,7 +54,9 @@ func (w Workloads) current(ctx context.Context, from string, d *control.Demand) 
 		return err
 	}
 	var today control.Demand
-	inv.capacity(&today, w.Now())
+	if err := inv.capacity(&today, w.Now()); err != nil {
+		return err
+	}
 	to, s := &d.Snapshot, &today.Snapshot
 	if len(s.Nodes)+len(s.NodeGroups)+len(s.Pools) == 0 {
 		return &control.Problem{
@@ -61,23 +77,38 @@ func (w Workloads) current(ctx context.Context, from string, d *control.Demand) 
 	return nil
 }
 
+// namesFile says that somebody means a file, even if it is not there.
+func namesFile(from string) bool {
+	switch strings.ToLower(filepath.Ext(from)) {
+	case ".yaml", ".yml", ".json", ".csv":
+		return true
+	}
+	return strings.ContainsAny(from, `/\`)
+}
+
 // machines reads a list such as "3xm5.large,2xspot:c5.xlarge": how many of
 // which type, on-demand unless spot is said. Each becomes a node group that may
 // grow and shrink.
 func machines(list string) ([]workload.NodeGroup, error) {
-	form := regexp.MustCompile(`^(?:([0-9]{1,5})x)?(?:(spot|on-demand):)?([a-z][a-z0-9-]*\.[a-z0-9-]+)$`)
+	form := regexp.MustCompile(`^(?:([0-9]+)x)?(?:(spot|on-demand):)?([a-z0-9-]+\.[a-z0-9-]+)$`)
+	const family, size = `[a-z][a-z-]*[0-9][a-z0-9-]*`, `nano|micro|small|medium|[0-9]*x?large|metal(?:-[0-9]+xl)?`
+	known := regexp.MustCompile(`^` + family + `\.(?:` + size + `)$`)
 	var out []workload.NodeGroup
 	for item := range strings.SplitSeq(list, ",") {
-		m := form.FindStringSubmatch(strings.TrimSpace(item))
+		item = strings.TrimSpace(item)
+		m := form.FindStringSubmatch(item)
 		if m == nil {
-			return nil, fmt.Errorf("%q: %w", strings.TrimSpace(item), errNodeList)
+			return nil, fmt.Errorf("%q: %w", item, errNodeList)
 		}
-		n := 1
-		if m[1] != "" {
-			n, _ = strconv.Atoi(m[1]) // at most five digits
+		if !known.MatchString(m[3]) {
+			return nil, fmt.Errorf("%q: %w", m[3], errNodeType)
+		}
+		n, err := strconv.Atoi(cmp.Or(m[1], "1"))
+		if err != nil || n < 1 || n > maxListed {
+			return nil, fmt.Errorf("%q: %w", item, errNodeCount)
 		}
 		out = append(out, workload.NodeGroup{
-			Name: strings.TrimSpace(item), Shapes: []string{m[3]}, Spot: m[2] == "spot", Max: max(maxNodes, n), Desired: n,
+			Name: item, Shapes: []string{m[3]}, Spot: m[2] == "spot", Max: max(maxNodes, n), Desired: n,
 		})
 	}
 	return out, nil

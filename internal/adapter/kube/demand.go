@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,13 +29,57 @@ func (inv *inventory) demand(from control.Sources, now time.Time) (control.Deman
 	inv.spaces()
 	s.Daemons = inv.daemons(&d)
 	groups := append(inv.fromTemplates(&d, keep), inv.fromPods(&d, keep)...)
+	out := inv.notAsked(keep)
+	if len(groups) == 0 && len(out) > 0 {
+		return control.Demand{}, nothingIn(from, len(out))
+	}
 	inv.scale(groups)
 	groups = without(groups, inv.judge(groups, nil))
 	s.PodBudgets = inv.podBudgets(groups)
 	s.Demand, _ = merge(groups, s.PodBudgets)
-	inv.capacity(&d, now)
-	d.NotCovered = append(inv.notCovered, inv.tally.list()...)
+	if err := inv.capacity(&d, now); err != nil {
+		return control.Demand{}, err
+	}
+	noted := slices.DeleteFunc(inv.notCovered, func(n control.NotCovered) bool {
+		return out[n.Object] || n.Object.Kind != "DaemonSet" && !inv.tally.wants(n.Object.Namespace)
+	})
+	d.NotCovered = append(noted, inv.tally.list()...)
 	return d, nil
+}
+
+// notAsked are the workloads that namespace and selector leave out.
+func (inv *inventory) notAsked(keep func(string, map[string]string) bool) map[workload.Ref]bool {
+	out := map[workload.Ref]bool{}
+	for _, t := range inv.templates {
+		if !t.daemon && !inv.owned(t.owners, t.ref.Namespace) && !keep(t.ref.Namespace, t.pod.Labels) {
+			out[t.ref] = true
+		}
+	}
+	for _, p := range inv.pods {
+		if !inv.ownedPod(p) && !finished(p) && !keep(p.Namespace, p.Labels) {
+			out[inv.ref("Pod", p)] = true
+		}
+	}
+	return out
+}
+
+// nothingIn says that only workloads that were not asked for are there.
+func nothingIn(from control.Sources, elsewhere int) error {
+	var where []string
+	if from.Namespace != "" {
+		where = append(where, "in namespace "+from.Namespace)
+	}
+	if from.Selector != "" {
+		where = append(where, "with labels "+from.Selector)
+	}
+	text := "1 workload"
+	if elsewhere > 1 {
+		text = fmt.Sprintf("%d workloads", elsewhere)
+	}
+	return &control.Problem{
+		What: fmt.Sprintf("nothing %s (%s elsewhere)", strings.Join(where, " "), text),
+		Next: "name another namespace with -n or other labels with -l, or leave them out",
+	}
 }
 
 func without(groups []workload.Group, fatal map[int]bool) []workload.Group {

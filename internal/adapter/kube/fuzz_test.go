@@ -93,7 +93,7 @@ func BenchmarkGroup10k(b *testing.B) {
 			p := all[i]
 			g.add(&p)
 		}
-		if d := g.demand(noon()); len(d.Snapshot.Demand) != 150 {
+		if d, err := g.demand(noon()); err != nil || len(d.Snapshot.Demand) != 150 {
 			b.Fatalf("%d groups", len(d.Snapshot.Demand))
 		}
 	}

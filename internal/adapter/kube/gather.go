@@ -156,7 +156,7 @@ func (g *gathering) owner(p *corev1.Pod) workload.Ref {
 
 // demand joins groups that only labels told apart at which no selector looks,
 // such as the hash of a template or the index of a pod, and fills the nodes.
-func (g *gathering) demand(now time.Time) control.Demand {
+func (g *gathering) demand(now time.Time) (control.Demand, error) {
 	inv := g.inv
 	var d control.Demand
 	s := &d.Snapshot
@@ -172,14 +172,16 @@ func (g *gathering) demand(now time.Time) control.Demand {
 	inv.scale(groups)
 	s.Demand, s.PodBudgets = groups, budgets
 	s.Daemons = inv.daemons(&d)
-	inv.capacity(&d, now)
+	if err := inv.capacity(&d, now); err != nil {
+		return control.Demand{}, err
+	}
 	s.NodeGroups = append(s.NodeGroups, nodeGroupsOf(inv.nodes)...)
 	for i := range s.Nodes {
 		g.fill(&s.Nodes[i], to)
 	}
 	inv.judge(s.Demand, s.Nodes)
 	d.NotCovered = append(inv.notCovered, inv.tally.list()...)
-	return d
+	return d, nil
 }
 
 func (g *gathering) fill(n *plan.Node, to []int) {

@@ -67,7 +67,7 @@ func newInventory(namespace string) *inventory {
 }
 
 func (inv *inventory) addAll(objects []manifest.Object) error {
-	for _, o := range objects {
+	for _, o := range inv.last(objects) {
 		if err := inv.add(o); err != nil {
 			return err
 		}
@@ -109,7 +109,9 @@ func (inv *inventory) addRule(group string, o manifest.Object) (found bool, err 
 	case "/PersistentVolumeClaim":
 		err = take(inv, o, func(c *corev1.PersistentVolumeClaim) {
 			inv.claims[c.Namespace+"/"+c.Name] = c
-			inv.tally.claim(&c.Spec, 1)
+			if inv.tally.wants(c.Namespace) {
+				inv.tally.claim(&c.Spec, 1)
+			}
 		})
 	case "/PersistentVolume":
 		err = take(inv, o, func(v *corev1.PersistentVolume) { inv.volumes[v.Name] = v })
@@ -211,7 +213,7 @@ func loose[T any, P interface {
 func broken(o manifest.Object, err error) error {
 	return &control.Problem{
 		What: "cannot read the " + o.Kind + " in " + o.At,
-		Why:  err,
+		Why:  inWords(o.JSON, err),
 		Next: "correct the field; `kubectl apply --dry-run=server` says what a cluster makes of it",
 	}
 }

@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/tatami-platform/tatami/internal/control"
 	"github.com/tatami-platform/tatami/internal/core/unit"
 	"github.com/tatami-platform/tatami/internal/core/workload"
 )
@@ -64,7 +66,7 @@ type poolBudget struct {
 	Duration string   `json:"duration"`
 }
 
-func (inv *inventory) pool(p *nodePool, now time.Time) workload.Pool {
+func (inv *inventory) pool(p *nodePool, now time.Time) (workload.Pool, error) {
 	ref, spec := inv.ref("NodePool", p), &p.Spec.Template.Spec
 	out := workload.Pool{
 		Name:          p.Name,
@@ -79,8 +81,11 @@ func (inv *inventory) pool(p *nodePool, now time.Time) workload.Pool {
 	for _, q := range spec.Requirements {
 		r, err := workload.NewRequirement(workload.Operator(q.Operator), q.Values...)
 		if err != nil {
-			inv.note(ref, "spec.template.spec.requirements", q.Key+": "+err.Error()+": no node meets it")
-			r = workload.Requirement{}
+			return out, &control.Problem{
+				What: "cannot plan with " + ref.String(),
+				Why:  fmt.Errorf("spec.template.spec.requirements: %s: %w", q.Key, err),
+				Next: "correct the requirement; the operators are In, NotIn, Exists, DoesNotExist, Gt, Lt, Gte and Lte",
+			}
 		}
 		r.MinValues = q.MinValues
 		out.Requirements.Add(labelKey(q.Key), r)
@@ -88,7 +93,7 @@ func (inv *inventory) pool(p *nodePool, now time.Time) workload.Pool {
 	if p.Spec.Replicas != nil {
 		inv.note(ref, "spec.replicas", "a fixed number of nodes is not understood: the pool is taken for one that follows demand")
 	}
-	return out
+	return out, nil
 }
 
 // limits keeps a limit of nothing apart from none, which is 0 there.

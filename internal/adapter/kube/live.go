@@ -62,7 +62,10 @@ func (w Workloads) live(ctx context.Context, from control.Sources) (control.Dema
 			return control.Demand{}, err
 		}
 	}
-	d := r.pods.demand(w.Now())
+	d, err := r.pods.demand(w.Now())
+	if err != nil {
+		return control.Demand{}, err
+	}
 	d.Name, d.Digest, d.Forbidden = "cluster "+client.Context, hex.EncodeToString(r.digest.Sum(nil)), r.forbidden
 	return d, nil
 }

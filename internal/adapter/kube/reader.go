@@ -55,7 +55,7 @@ func (w Workloads) demand(ctx context.Context, from control.Sources) (control.De
 		return control.Demand{}, err
 	}
 	inv := newInventory(from.Namespace)
-	inv.notCovered = set.Skipped
+	inv.notCovered, inv.tally.only = set.Skipped, from.Namespace
 	if err := inv.addAll(set.Objects); err != nil {
 		return control.Demand{}, err
 	}

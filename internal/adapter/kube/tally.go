@@ -15,6 +15,8 @@ import (
 
 // tally counts objects that are listed by kind, not one by one.
 type tally struct {
+	// only is the namespace that was asked for; empty is all.
+	only    string
 	paid    map[string]*heap // by kind: they cost money outside of nodes
 	foreign map[string]*heap // by kind: nobody knows what they mean
 	claims  int
@@ -27,6 +29,9 @@ type heap struct {
 }
 
 func (t *tally) add(kind, detail string, ref workload.Ref) {
+	if !t.wants(ref.Namespace) {
+		return
+	}
 	if t.paid == nil {
 		t.paid = map[string]*heap{}
 	}
@@ -34,10 +39,18 @@ func (t *tally) add(kind, detail string, ref workload.Ref) {
 }
 
 func (t *tally) unknown(ref workload.Ref) {
+	if !t.wants(ref.Namespace) {
+		return
+	}
 	if t.foreign == nil {
 		t.foreign = map[string]*heap{}
 	}
 	put(t.foreign, ref.Kind, "", ref)
+}
+
+// wants says whether objects of a namespace, or of none, are asked for.
+func (t *tally) wants(namespace string) bool {
+	return t.only == "" || namespace == "" || namespace == t.only
 }
 
 func put(heaps map[string]*heap, kind, detail string, ref workload.Ref) {

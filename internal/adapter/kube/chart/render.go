@@ -3,6 +3,7 @@ package chart
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 
 	"helm.sh/helm/v4/pkg/chart/common"
@@ -77,6 +78,9 @@ func values(from control.Sources) (map[string]any, error) {
 	all := map[string]any{}
 	for _, file := range from.ValueFiles {
 		data, err := os.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &control.Problem{What: "there is no file " + file, Next: "name a file of values that exists with --values"}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -28,6 +28,9 @@ func (s *Set) chart(from string) error {
 		}
 	}
 	rendered, err := s.charts(from, s.from)
+	if known, ok := errors.AsType[*control.Problem](err); ok {
+		return known
+	}
 	if err != nil {
 		return &control.Problem{
 			What: "cannot render the chart " + from,

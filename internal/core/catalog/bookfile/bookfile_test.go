@@ -58,6 +58,9 @@ func TestRoundTrip(t *testing.T) {
 				if err := write(&w); err != nil {
 					t.Fatal(err)
 				}
+				if strings.Contains(w.String(), "0001-01-01") {
+					t.Error("a date that nobody gave")
+				}
 				// Not base: what the file does not say must not come from there.
 				empty, err := catalog.NewBook(nil, nil)
 				if err != nil {

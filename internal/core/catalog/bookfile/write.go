@@ -44,9 +44,9 @@ func WriteCSV(w io.Writer, b *catalog.Book) error {
 // WriteJSON writes the whole book, with the rows that WriteCSV would write.
 func WriteJSON(w io.Writer, b *catalog.Book) error {
 	file := struct {
-		Regions []catalog.Region `json:"regions"`
+		Regions []Region         `json:"regions"`
 		Rows    []map[string]any `json:"rows"`
-	}{Regions: b.Regions()}
+	}{Regions: Regions(b)}
 	err := eachRow(b, func(cells []cell) error {
 		row := map[string]any{}
 		for _, c := range cells {
@@ -68,6 +68,30 @@ func WriteJSON(w io.Writer, b *catalog.Book) error {
 	enc.SetEscapeHTML(false)
 	enc.SetIndent("", " ")
 	return enc.Encode(file)
+}
+
+// Region is a region as JSON: a source without a date has no key for it.
+type Region struct {
+	catalog.Region
+
+	OnDemand Source `json:"onDemandSource"`
+	Spot     Source `json:"spotSource"`
+}
+
+// Source is a [catalog.Source] as JSON.
+type Source struct {
+	Name        string    `json:"name"`
+	AsOf        time.Time `json:"asOf,omitzero"`
+	Approximate bool      `json:"approximate,omitempty"`
+}
+
+// Regions are those of the book, to be written as JSON.
+func Regions(b *catalog.Book) []Region {
+	var out []Region
+	for _, r := range b.Regions() {
+		out = append(out, Region{r, Source(r.OnDemand), Source(r.Spot)})
+	}
+	return out
 }
 
 // cell is a value of a row. Text is what JSON writes with quotes.
@@ -148,7 +172,11 @@ func regionCells(r catalog.Region) []string {
 	}
 	cells := []string{regionMark, r.Name, r.Title, strings.Join(zones, " ")}
 	for _, s := range []catalog.Source{r.OnDemand, r.Spot} {
-		cells = append(cells, s.Name, s.AsOf.Format(time.RFC3339Nano), strconv.FormatBool(s.Approximate))
+		asOf := ""
+		if !s.AsOf.IsZero() {
+			asOf = s.AsOf.Format(time.RFC3339Nano)
+		}
+		cells = append(cells, s.Name, asOf, strconv.FormatBool(s.Approximate))
 	}
 	return cells
 }

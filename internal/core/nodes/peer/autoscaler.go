@@ -18,6 +18,9 @@ type AutoscalerSettings struct {
 	MaxPerLoop int
 	// Seed draws among options that the expander finds equal.
 	Seed uint64
+	// Stop is asked now and then, if it is given: once it says so, the rest of the
+	// pods stays pending.
+	Stop func() bool
 }
 
 // Autoscaler buys as Cluster Autoscaler does, from Snapshot.NodeGroups or, when
@@ -35,6 +38,7 @@ func Autoscaler(s *plan.Snapshot, set AutoscalerSettings) nodes.Fleet {
 	a := &autoscaler{
 		sc: newScheduler(&view), set: set, groups: nodeGroups(&view), size: sizes(&view),
 		left: pendingPods(&view, nil), rng: rand.New(rand.NewPCG(set.Seed, 11)), full: map[int]bool{},
+		stop: patience{ask: set.Stop},
 	}
 	a.set.Expander = cmp.Or(set.Expander, LeastWaste)
 	a.set.MaxPerLoop = cmp.Or(set.MaxPerLoop, 1000)
@@ -42,7 +46,7 @@ func Autoscaler(s *plan.Snapshot, set AutoscalerSettings) nodes.Fleet {
 	for _, g := range a.groups {
 		a.sc.known(g.labels, g.Taints)
 	}
-	for a.fill(); a.scaleUp(); {
+	for a.fill(); !a.stop.over && a.scaleUp(); {
 		a.fill()
 	}
 	return fleetOf(a.sc, a.left, a.why)
@@ -57,6 +61,7 @@ type autoscaler struct {
 	rng    *rand.Rand
 	names  int
 	full   map[int]bool // groups of pods that only a maximum keeps out
+	stop   patience
 }
 
 // fill puts pods onto nodes that are there or on their way, as the scheduler
@@ -66,7 +71,7 @@ func (a *autoscaler) fill() {
 		progress = false
 		for _, g := range byPriority(a.sc.s, a.left) {
 			for _, h := range a.sc.hosts {
-				for a.left[g] > 0 && a.sc.fits(g, h) {
+				for a.left[g] > 0 && !a.stop.now() && a.sc.fits(g, h) {
 					a.sc.place(g, 1, h)
 					a.left[g]--
 					progress = true
@@ -121,7 +126,7 @@ func (a *autoscaler) estimate(g *nodeGroup, room int) option {
 	for _, kind := range a.bySize(g) {
 		n := a.left[kind]
 		n, next = a.ontoNew(kind, n, first, next)
-		for ; n > 0; n-- {
+		for ; n > 0 && !a.stop.now(); n-- {
 			if len(a.sc.hosts) > first && a.sc.fits(kind, a.last()) {
 				a.sc.place(kind, 1, a.last())
 				continue
@@ -141,6 +146,12 @@ func (a *autoscaler) estimate(g *nodeGroup, room int) option {
 			a.sc.place(kind, 1, a.last())
 		}
 	}
+	a.takeBack(&o, first)
+	return o
+}
+
+// takeBack moves the hosts from first on out of the scheduler into the option.
+func (a *autoscaler) takeBack(o *option, first int) {
 	for len(a.sc.hosts) > first {
 		h := a.last()
 		added := h.added
@@ -155,7 +166,6 @@ func (a *autoscaler) estimate(g *nodeGroup, room int) option {
 		}
 	}
 	slices.Reverse(o.hosts)
-	return o
 }
 
 func (a *autoscaler) last() *host { return a.sc.hosts[len(a.sc.hosts)-1] }
@@ -164,7 +174,7 @@ func (a *autoscaler) last() *host { return a.sc.hosts[len(a.sc.hosts)-1] }
 // asking them in turn, and returns how many are left.
 func (a *autoscaler) ontoNew(kind, n, first, next int) (left, at int) {
 	open := a.sc.hosts[first:]
-	for ; n > 0; n-- {
+	for ; n > 0 && !a.stop.now(); n-- {
 		found := false
 		for i := range open {
 			at := (next + i) % len(open)
@@ -203,15 +213,18 @@ func (a *autoscaler) bySize(g *nodeGroup) []int {
 }
 
 // why says why pods of a group have no place.
-func (a *autoscaler) why(kind int) plan.Code {
+func (a *autoscaler) why(kind int) (plan.Code, string) {
+	if a.stop.over {
+		return Stopped, ""
+	}
 	d := &a.sc.s.Demand[kind]
 	for _, g := range a.groups {
 		if admits(d, g.labels, g.Taints) && fits(d.Requests, g.allocatable.Minus(g.daemons)) {
 			if a.full[kind] {
-				return nodes.PoolLimit
+				return nodes.PoolLimit, ""
 			}
-			return nodes.NoDomain
+			return nodes.NoDomain, ""
 		}
 	}
-	return nodes.NoOffering
+	return nodes.NoOffering, impossible(d, sellers(a.groups))
 }

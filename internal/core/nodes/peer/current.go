@@ -30,7 +30,7 @@ func Current(s *plan.Snapshot) nodes.Fleet {
 			}
 		}
 	}
-	f := fleetOf(sc, left, func(int) plan.Code { return NoRoom })
+	f := fleetOf(sc, left, func(int) (plan.Code, string) { return NoRoom, "" })
 	for i := range f.Pending {
 		f.Pending[i].Text = "No node of today takes it."
 	}

@@ -14,6 +14,9 @@ type ECSSettings struct {
 	// TargetCapacity is the share of instances that should be needed, in percent;
 	// 0 is 100. Below it, instances stand by.
 	TargetCapacity int
+	// Stop is asked now and then, if it is given: once it says so, the rest of the
+	// pods stays pending.
+	Stop func() bool
 }
 
 // ECS buys as Auto Scaling groups behind ECS capacity providers do. Each node
@@ -26,7 +29,7 @@ func ECS(s *plan.Snapshot, set ECSSettings) nodes.Fleet {
 	if len(view.NodeGroups) == 0 {
 		view.NodeGroups = DefaultNodeGroups(view.Offers)
 	}
-	e := &ecs{sc: newScheduler(&view), groups: nodeGroups(&view), size: sizes(&view), perZone: map[*nodeGroup]int{}}
+	e := &ecs{sc: newScheduler(&view), groups: nodeGroups(&view), size: sizes(&view), perZone: map[*nodeGroup]int{}, stop: patience{ask: set.Stop}}
 	e.sc.joinNodes()
 	for _, g := range e.groups {
 		e.sc.known(g.labels, g.Taints)
@@ -35,8 +38,12 @@ func ECS(s *plan.Snapshot, set ECSSettings) nodes.Fleet {
 	for progress := true; progress; {
 		progress = false
 		for _, g := range e.bySize(left) {
-			for left[g] > 0 && e.run(g) {
-				left[g]--
+			for left[g] > 0 {
+				placed := e.run(g, left[g])
+				if placed == 0 {
+					break
+				}
+				left[g] -= placed
 				progress = true
 			}
 		}
@@ -51,6 +58,7 @@ type ecs struct {
 	size    map[string]int
 	perZone map[*nodeGroup]int
 	names   int
+	stop    patience
 }
 
 // bySize lists groups of pods, the largest memory first: the service places
@@ -64,9 +72,27 @@ func (e *ecs) bySize(left []int) []int {
 	return order
 }
 
-// run places one pod: on the instance with the least memory left that takes it,
+// run places a pod and says how many it placed: where nothing but room counts,
+// further ones of up to n go to the same instance, as it has the least left now.
+func (e *ecs) run(group, n int) int {
+	if e.stop.now() {
+		return 0
+	}
+	h := e.one(group)
+	if h == nil {
+		return 0
+	}
+	placed := 1
+	for e.sc.unrelated(group) && placed < n && e.sc.fits(group, h) {
+		e.sc.place(group, 1, h)
+		placed++
+	}
+	return placed
+}
+
+// one places a pod on the instance with the least memory left that takes it,
 // else on a new one.
-func (e *ecs) run(group int) bool {
+func (e *ecs) one(group int) *host {
 	var best *host
 	for _, h := range e.sc.hosts {
 		if (best == nil || h.free.Memory < best.free.Memory) && e.sc.fits(group, h) {
@@ -75,7 +101,7 @@ func (e *ecs) run(group int) bool {
 	}
 	if best != nil {
 		e.sc.place(group, 1, best)
-		return true
+		return best
 	}
 	for _, g := range e.providers(group) {
 		if g.Max > 0 && e.size[g.Name] >= g.Max {
@@ -84,11 +110,11 @@ func (e *ecs) run(group int) bool {
 		h := e.launch(g)
 		if e.sc.fits(group, h) {
 			e.sc.place(group, 1, h)
-			return true
+			return h
 		}
 		e.withdraw(g)
 	}
-	return false
+	return nil
 }
 
 // providers lists the zones of the group that pods use, the emptiest first.
@@ -154,13 +180,15 @@ func (e *ecs) emptiestZone(name string) *nodeGroup {
 	return best
 }
 
-func (e *ecs) why(group int) plan.Code {
+func (e *ecs) why(group int) (plan.Code, string) {
 	zones := e.providers(group)
 	switch {
+	case e.stop.over:
+		return Stopped, ""
 	case len(zones) == 0:
-		return nodes.NoOffering
+		return nodes.NoOffering, impossible(&e.sc.s.Demand[group], sellers(e.groups))
 	case zones[0].Max > 0 && e.size[zones[0].Name] >= zones[0].Max:
-		return nodes.PoolLimit
+		return nodes.PoolLimit, ""
 	}
-	return nodes.NoDomain
+	return nodes.NoDomain, ""
 }

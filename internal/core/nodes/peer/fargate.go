@@ -47,7 +47,7 @@ func Fargate(s *plan.Snapshot, services catalog.Services) nodes.Fleet {
 		}
 	}
 	for _, g := range byPriority(s, left) {
-		out.Pending = append(out.Pending, pendingOf(g, left[g], nodes.NoDomain))
+		out.Pending = append(out.Pending, pendingOf(g, left[g], nodes.NoDomain, ""))
 	}
 	out.Purchases = f.purchases()
 	return out

@@ -20,6 +20,9 @@ type KarpenterSettings struct {
 	Seed uint64
 	// SpotToSpot is the feature gate SpotToSpotConsolidation, off by default.
 	SpotToSpot bool
+	// Stop is asked now and then, if it is given: once it says so, the rest of the
+	// pods stays pending.
+	Stop func() bool
 }
 
 // Karpenter buys as Karpenter's provisioner does in one batch: pods by size,
@@ -48,6 +51,7 @@ type karpenter struct {
 	limits       map[string]unit.Resources // what pools may still buy
 	pending      []pendingReason           // by group
 	version      int                       // changes with each pod that is placed
+	stop         patience
 }
 
 type pendingReason struct {
@@ -64,6 +68,7 @@ func newKarpenter(s *plan.Snapshot, set KarpenterSettings, m *market, without ma
 	k := &karpenter{
 		s: s, set: set, market: m, topologies: newTopologies(s, m, set.Seed), standing: stand(s, without),
 		hosts: len(s.Nodes), limits: map[string]unit.Resources{}, pending: make([]pendingReason, len(s.Demand)), version: 1,
+		stop: patience{ask: set.Stop},
 	}
 	for i := range s.Pools {
 		p := &s.Pools[i]
@@ -105,9 +110,9 @@ func (k *karpenter) run(pods []int) {
 	}
 	for head := 0; head < len(order); head++ {
 		pod := order[head]
-		if last[pod] == len(order)-head {
+		if k.stop.now() || last[pod] == len(order)-head {
 			for _, left := range order[head:] {
-				k.pending[queue[left]].count++
+				k.leave(queue[left])
 			}
 			return
 		}
@@ -118,6 +123,14 @@ func (k *karpenter) run(pods []int) {
 			continue
 		}
 		k.version++
+	}
+}
+
+func (k *karpenter) leave(group int) {
+	p := &k.pending[group]
+	p.count++
+	if k.stop.over {
+		p.code = Stopped
 	}
 }
 

@@ -39,18 +39,25 @@ func (k *karpenter) fleet() nodes.Fleet {
 	f.Purchases = mergePurchases(bought)
 	for g, p := range k.pending {
 		if p.count > 0 {
-			f.Pending = append(f.Pending, pendingOf(g, p.count, p.code))
+			text := ""
+			if p.code == nodes.NoOffering {
+				text = impossible(&k.s.Demand[g], k.market.sellers())
+			}
+			f.Pending = append(f.Pending, pendingOf(g, p.count, p.code, text))
 		}
 	}
 	return f
 }
 
-func pendingOf(group, n int, code plan.Code) nodes.Pending {
-	text := map[plan.Code]string{
-		nodes.NoOffering: "No machine for sale meets the requirements and has room.",
-		nodes.NoDomain:   "Topology constraints leave no zone or node.",
-		nodes.PoolLimit:  "The limits of the pools leave no room.",
-	}[code]
+// pendingOf says what the code means where no text says more.
+func pendingOf(group, n int, code plan.Code, text string) nodes.Pending {
+	if text == "" {
+		text = map[plan.Code]string{
+			nodes.NoDomain:  "Topology constraints leave no zone or node.",
+			nodes.PoolLimit: "The limits of the pools leave no room.",
+			Stopped:         "The run was stopped before these pods had a place.",
+		}[code]
+	}
 	return nodes.Pending{Group: group, Count: n, Code: code, Text: text}
 }
 

@@ -114,7 +114,7 @@ func DefaultNodeGroups(offers []catalog.Offering) []workload.NodeGroup {
 }
 
 // fleetOf collects what was bound to hosts, and what is left.
-func fleetOf(sc *scheduler, left []int, why func(group int) plan.Code) nodes.Fleet {
+func fleetOf(sc *scheduler, left []int, why func(group int) (plan.Code, string)) nodes.Fleet {
 	var f nodes.Fleet
 	var bought []nodes.Purchase
 	for _, h := range sc.hosts {
@@ -129,7 +129,8 @@ func fleetOf(sc *scheduler, left []int, why func(group int) plan.Code) nodes.Fle
 	f.Purchases = mergePurchases(bought)
 	for g, n := range left {
 		if n > 0 {
-			f.Pending = append(f.Pending, pendingOf(g, n, why(g)))
+			code, text := why(g)
+			f.Pending = append(f.Pending, pendingOf(g, n, code, text))
 		}
 	}
 	return f

@@ -214,6 +214,12 @@ func (sc *scheduler) fits(group int, h *host) bool {
 	return sc.hasNeighbours(group, h)
 }
 
+// unrelated says that other pods matter to those of a group only by the room and
+// the ports that they take.
+func (sc *scheduler) unrelated(group int) bool {
+	return len(sc.even[group])+len(sc.near[group])+len(sc.apart[group])+len(sc.avoid[group]) == 0
+}
+
 func (sc *scheduler) hasNeighbours(group int, h *host) bool {
 	all, none := true, true
 	for _, t := range sc.near[group] {
