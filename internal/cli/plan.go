@@ -59,9 +59,11 @@ func (t *tool) plan() *cobra.Command {
 			"Without a NodePool in the input any c, m or r type from the fifth generation on may\n" +
 			"be bought, without bare metal and flex types. Manifests do not say on which\n" +
 			"architectures an image runs: it is amd64 unless NodePools or --arch say otherwise.\n\n" +
-			"The exit code is 2 when the baseline costs more than --fail-above, and 3 when the\n" +
-			"cluster refused a part of what was to be read. The baseline is today's nodes, else\n" +
-			"Karpenter, else the first strategy asked for.",
+			"The exit code is 2 when the baseline costs more than --fail-above, or when its price\n" +
+			"is not of all pods, because some are pending or have requests that cannot be; and 3\n" +
+			"when the cluster refused a part of what was to be read. The baseline is today's\n" +
+			"nodes, which are added to --strategy where they are known, else Karpenter, else the\n" +
+			"first strategy asked for.",
 		Example: lines(
 			t.Name+" plan -f ./k8s",
 			t.Name+" plan -f chart/ --values prod.yaml --current 14xm5.xlarge -o html > plan.html",
@@ -163,10 +165,15 @@ func (f *planFlags) checkShared(cmd *cobra.Command) error {
 	return nil
 }
 
-// ids are the strategies asked for; nil is all.
-func (f *planFlags) ids() []compare.ID {
+// ids are the strategies asked for; nil is all. Today's nodes are among them
+// where they are known, as the others are compared with them.
+func (f *planFlags) ids(today bool) []compare.ID {
 	var out []compare.ID
 	for _, id := range compare.IDs() {
+		if id == compare.Current && today {
+			out = append(out, id)
+			continue
+		}
 		if id == compare.TatamiSpot && f.spot == 0 && !slices.Contains(f.strategies, string(id)) {
 			continue
 		}
@@ -241,13 +248,39 @@ func (t *threshold) Set(text string) error {
 // Type is shown as the value in the help text.
 func (t *threshold) Type() string { return "USD[/h|/month]" }
 
-// exceeded says whether a strategy costs more than the threshold, if one is set.
-func (t *threshold) exceeded(s *compare.Strategy) bool {
-	if t.text == "" || s == nil {
-		return false
-	}
+// shown is the amount as it was understood.
+func (t *threshold) shown() string {
 	if t.hourly {
-		return s.HourlyUSD > t.amount
+		return "$" + t.amount.String() + " an hour"
 	}
-	return s.MonthlyUSD > t.amount
+	return "$" + t.amount.Cents() + " a month"
+}
+
+// failure says why a plan does not pass the threshold, if one is set: the
+// baseline costs more, or its price is not of all pods. It is empty otherwise.
+func (t *threshold) failure(r *compare.Report) string {
+	s := r.Find(r.BaselineID)
+	if t.text == "" || s == nil {
+		return ""
+	}
+	cost := s.MonthlyUSD
+	if t.hourly {
+		cost = s.HourlyUSD
+	}
+	pending := 0
+	for _, p := range s.Pending {
+		pending += p.Count
+	}
+	switch {
+	case cost > t.amount:
+		return fmt.Sprintf("%s costs $%s a month ($%s an hour), more than %s", s.Name, s.MonthlyUSD.Cents(), s.HourlyUSD, t.shown())
+	case pending > 0:
+		return fmt.Sprintf("pods without a place with %s: %d; what they would cost is not known, so %s may be exceeded", s.Name, pending, t.shown())
+	}
+	for _, n := range r.NotCovered {
+		if n.LeftOut() {
+			return fmt.Sprintf("%s is left out, as its %s cannot be; what it would cost is not known, so %s may be exceeded", n.Object, n.Field, t.shown())
+		}
+	}
+	return ""
 }

@@ -49,13 +49,22 @@ func (t *tool) planDiff() *cobra.Command {
 
 func (t *tool) runPlanDiff(ctx context.Context, f *planFlags, args []string, detailed bool) error {
 	var sides [2]compare.Report
-	partial := false
+	var have [2]bool
 	for i, path := range args {
-		report, err := t.side(ctx, f, path)
-		if err != nil {
+		var err error
+		if sides[i], have[i], err = readReport(path); err != nil {
 			return err
 		}
-		sides[i], partial = report, partial || len(report.Errors) > 0
+	}
+	partial := false
+	for i, path := range args {
+		if !have[i] {
+			var err error
+			if sides[i], err = t.side(ctx, f, path); err != nil {
+				return err
+			}
+		}
+		partial = partial || len(sides[i].Errors) > 0
 	}
 	t.progress.drop()
 	d := compare.Difference(sides[0], sides[1])
@@ -84,11 +93,8 @@ func (t *tool) printDiff(f *planFlags, d *compare.Diff) error {
 	})
 }
 
-// side reads a report, or makes one of manifests.
+// side makes a report of manifests.
 func (t *tool) side(ctx context.Context, f *planFlags, path string) (compare.Report, error) {
-	if report, ok, err := readReport(path); ok || err != nil {
-		return report, err
-	}
 	return t.report(ctx, f, control.Sources{
 		Paths: []string{path}, ValueFiles: f.from.ValueFiles, Values: f.from.Values, Namespace: f.from.Namespace,
 		Selector: f.from.Selector, Current: f.from.Current,
@@ -101,6 +107,12 @@ const maxReport = 256 << 20
 // readReport reads a file that a plan has written; ok is false when it is
 // something else.
 func readReport(path string) (r compare.Report, ok bool, err error) {
+	if path == "-" {
+		return r, false, &control.Problem{
+			What: "`plan diff` cannot read stdin", Why: errors.New("it takes the names of two files or folders"),
+			Next: "write the report to a file first, and name that",
+		}
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return r, false, &control.Problem{What: "there is no " + path, Next: "name a report written by `plan -o json`, or manifests"}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tatami-platform/tatami/internal/cli/planview"
@@ -16,6 +17,7 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/nodes/compare"
 	"github.com/tatami-platform/tatami/internal/core/nodes/sim"
+	"github.com/tatami-platform/tatami/internal/core/workload"
 )
 
 const (
@@ -23,6 +25,8 @@ const (
 	defaultRegion = "us-east-1"
 	// defaultZones is how many zones of a region most clusters use.
 	defaultZones = 3
+	// runAgain is for a plan that was interrupted: nothing of it is kept.
+	runAgain = "run it again"
 	// defaultSteps is the effort of a plan without a deadline: a second or two at
 	// most, and the same answer on every machine.
 	defaultSteps = 500
@@ -37,10 +41,9 @@ func (t *tool) runPlan(ctx context.Context, f *planFlags) error {
 	if err := t.printPlan(f, &report); err != nil {
 		return err
 	}
-	switch base := report.Find(report.BaselineID); {
-	case f.failAbove.exceeded(base):
-		fmt.Fprintf(t.Streams.Err, "%s %s costs $%s a month ($%s an hour), more than %s\n",
-			t.Streams.Err.paint(styleBad, "above:"), base.Name, base.MonthlyUSD.Cents(), base.HourlyUSD, f.failAbove.text)
+	switch why := f.failAbove.failure(&report); {
+	case why != "":
+		fmt.Fprintf(t.Streams.Err, "%s %s\n", t.Streams.Err.paint(styleBad, "above:"), why)
 		return exitCode(ExitDifference)
 	case len(report.Errors) > 0:
 		return exitCode(ExitPartial)
@@ -63,6 +66,9 @@ func (t *tool) report(ctx context.Context, f *planFlags, from control.Sources) (
 	if err != nil {
 		return compare.Report{}, err
 	}
+	if err := checkTrace(trace, demand.Snapshot.Demand); err != nil {
+		return compare.Report{}, err
+	}
 	prices := f.prices
 	if region := demand.Snapshot.Region; region != "" && !f.regionGiven {
 		prices.region = region
@@ -72,7 +78,8 @@ func (t *tool) report(ctx context.Context, f *planFlags, from control.Sources) (
 		return compare.Report{}, err
 	}
 	demand.Snapshot.Region = prices.region
-	req, err := t.request(f, demand, book)
+	stopped := func() bool { return ctx.Err() != nil }
+	req, err := t.request(f, demand, book, stopped)
 	if err != nil {
 		return compare.Report{}, err
 	}
@@ -80,13 +87,17 @@ func (t *tool) report(ctx context.Context, f *planFlags, from control.Sources) (
 	if f.redact {
 		req = compare.Anonymise(req)
 	}
-	req.Stopped = func() bool { return ctx.Err() != nil }
+	req.Stopped = stopped
 	report := compare.Run(req)
-	return report, ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return report, &control.Problem{What: "the plan was not finished", Why: err, Next: runAgain}
+	}
+	return report, nil
 }
 
-// request puts demand, prices and settings together.
-func (t *tool) request(f *planFlags, d control.Demand, book *catalog.Book) (compare.Request, error) {
+// request puts demand, prices and settings together. Strategies end early when
+// stopped says so.
+func (t *tool) request(f *planFlags, d control.Demand, book *catalog.Book, stopped func() bool) (compare.Request, error) {
 	s := d.Snapshot
 	s.Now = t.Now().UTC()
 	region, err := book.Region(s.Region)
@@ -114,7 +125,7 @@ func (t *tool) request(f *planFlags, d control.Demand, book *catalog.Book) (comp
 			arch = compare.AnyArch
 		}
 	}
-	set := compare.Settings{Policy: f.policy(), Effort: nodes.Effort{Steps: defaultSteps}, Services: services, Seed: f.seed}
+	set := compare.Settings{Policy: f.policy(), Effort: nodes.Effort{Steps: defaultSteps}, Services: services, Seed: f.seed, Stop: stopped}
 	if f.deadline > 0 {
 		set.Effort.Steps = 0
 		set.Deadline, set.Clock = time.Duration(f.deadline), t.Now
@@ -127,7 +138,7 @@ func (t *tool) request(f *planFlags, d control.Demand, book *catalog.Book) (comp
 		notCovered[i] = compare.NotCovered{Object: n.Object, Field: n.Field, Why: n.Why}
 	}
 	return compare.Request{
-		Snapshot: &s, Entries: compare.Entries(set, f.ids()), Arch: arch, SpotPercent: int(f.spot), Preset: f.preset.value,
+		Snapshot: &s, Entries: compare.Entries(set, f.ids(len(s.Nodes) > 0)), Arch: arch, SpotPercent: int(f.spot), Preset: f.preset.value,
 		Seed: f.seed, Clock: t.Now, Progress: func(step string) { t.progress.Step("compare: " + step) },
 		Name: d.Name, Digest: d.Digest, Workloads: d.Workloads, NotCovered: notCovered, Errors: faults,
 		Book: compare.PriceBook{Name: cmp.Or(f.prices.file, "built-in"), Offers: len(s.Offers), Sources: distinct(sources)},
@@ -182,6 +193,9 @@ func readTrace(from string) (*sim.Trace, error) {
 		return &trace, nil
 	}
 	file, err := os.Open(from)
+	if kind, _, _ := strings.Cut(from, ":"); errors.Is(err, os.ErrNotExist) && slices.Contains(sim.Patterns(), kind) {
+		return nil, &control.Problem{What: "--trace", Why: patternErr, Next: "name a pattern such as wave:3"}
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, &control.Problem{What: "--trace: there is no file " + from, Why: patternErr, Next: "name a CSV file with the columns time and factor, or a pattern such as wave:3"}
 	}
@@ -194,6 +208,35 @@ func readTrace(from string) (*sim.Trace, error) {
 		return nil, &control.Problem{What: "--trace", Why: err, Next: "correct the file; its first line is e.g. time,workload,factor"}
 	}
 	return &trace, nil
+}
+
+// maxNamed bounds how many workloads an error lists.
+const maxNamed = 10
+
+// checkTrace refuses rows about workloads that are not planned.
+func checkTrace(t *sim.Trace, groups []workload.Group) error {
+	if t == nil {
+		return nil
+	}
+	p, unknown := t.Unknown(groups)
+	if !unknown {
+		return nil
+	}
+	var known []string
+	for i := range groups {
+		if name := groups[i].Owner.String(); !slices.Contains(known, name) {
+			known = append(known, name)
+		}
+	}
+	slices.Sort(known)
+	list := strings.Join(known[:min(len(known), maxNamed)], ", ")
+	if n := len(known) - maxNamed; n > 0 {
+		list += fmt.Sprintf(" and %d more", n)
+	}
+	return &control.Problem{
+		What: fmt.Sprintf("--trace: %s: line %d is about an unknown workload", t.Name, p.Line), Why: fmt.Errorf("there is no %q in the input", p.Workload),
+		Next: "name one of " + list + ", or leave the workload empty for all",
+	}
 }
 
 // printPlan writes the report in the form that was asked for.

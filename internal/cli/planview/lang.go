@@ -78,17 +78,6 @@ func (l Lang) signed(m unit.NanoUSD) string {
 	return "+" + l.money(m)
 }
 
-// rough is an amount in whole dollars, for headlines.
-func (l Lang) rough(m unit.NanoUSD) string {
-	text := m.Cents()
-	sign, text := "", strings.TrimPrefix(text, "-")
-	if m < 0 {
-		sign = "−"
-	}
-	whole, _, _ := strings.Cut(text, ".")
-	return sign + l.text("currency") + l.number(whole)
-}
-
 func (l Lang) count(n int) string { return l.number(count(n)) }
 
 func (l Lang) percent(x float64) string { return percent(x) }

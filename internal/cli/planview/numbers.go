@@ -11,9 +11,10 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/unit"
 )
 
-// change is a saving as people read it: what it does to the bill, e.g. "−12%".
+// change is a saving as people read it: what it does to the bill, e.g. "−12%";
+// a dash where it is not for the same pods, or for none.
 func change(s *compare.Strategy, base *compare.Strategy) string {
-	if s.ID == base.ID || base.MonthlyUSD == 0 {
+	if s.ID == base.ID || base.MonthlyUSD == 0 || !s.Comparable || s.NodeCount == 0 {
 		return "—"
 	}
 	return signedPercent(-s.SavingMonthlyUSD.Dollars() / base.MonthlyUSD.Dollars())
@@ -58,6 +59,14 @@ func overBound(s *compare.Strategy) string {
 		return "–"
 	}
 	return fmt.Sprintf("%+.1f%%", 100*(s.HourlyUSD.Dollars()/s.LowerBoundHourlyUSD.Dollars()-1))
+}
+
+// counted is a number with its English noun.
+func counted(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return count(n) + " " + noun
 }
 
 // count groups the digits of a number.

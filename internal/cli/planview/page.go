@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/nodes/compare"
 )
 
@@ -69,7 +70,13 @@ func (p *page) head(title string) {
 	p.card(p.text("card-baseline", p.name(p.b)), p.money(p.b.MonthlyUSD), p.text("per-month"))
 	if t := p.r.Find(p.r.Verdict.Strategy); t != nil {
 		p.card(p.name(t), p.money(t.MonthlyUSD), p.text("per-month"))
-		p.card(p.text("card-year"), p.signed(-p.r.Verdict.AnnualSavingUSD), p.text("card-year-note", p.percent(abs(p.r.Verdict.Share))))
+		if t.Comparable && p.r.Verdict.Code != compare.VerdictMore {
+			market := p.text("on-demand")
+			if t.WithSpot() {
+				market = p.text("spot")
+			}
+			p.card(p.text("card-year"), p.signed(-p.r.Verdict.AnnualSavingUSD), p.text("card-year-note", p.percent(abs(p.r.Verdict.Share)), market))
+		}
 	}
 	p.raw("</div>")
 	p.raw(`<div class="step">`)
@@ -104,35 +111,56 @@ func (l Lang) strategy(s *compare.Strategy) string {
 // verdict is the one sentence, with the dollars of a year.
 func (p *page) verdict() string {
 	v := p.r.Verdict
-	pending := 0
-	if s := p.r.Find(v.Strategy); s != nil {
-		pending = pendingPods(s)
+	best := p.r.Find(v.Strategy)
+	if best == nil {
+		best = &compare.Strategy{}
 	}
-	saving := v.AnnualSavingUSD
+	key, saving := string(v.Code), v.AnnualSavingUSD
 	if v.Code == compare.VerdictNone {
 		saving = -saving
+		if saving.Cents() == "0.00" {
+			key = "same"
+		}
 	}
 	name := p.name(p.b)
 	if key := "inline-" + string(p.b.ID); p.has(key) {
 		name = p.text(key)
 	}
-	return p.text("verdict-"+string(v.Code), p.rough(saving), p.percent(v.Share), name, p.count(pending))
+	text := p.text("verdict-"+key, p.money(saving), p.percent(v.Share), name, p.count(pendingPods(best)), p.headlined(best, p.text("tatami")),
+		p.count(pendingPods(p.b)), p.money(best.MonthlyUSD.Times(12)), p.money(p.b.MonthlyUSD.Times(12)))
+	if v.OtherSavesMore() {
+		other := p.r.Find(v.BestOther)
+		key := "verdict-other"
+		if v.Code == compare.VerdictMore {
+			key = "verdict-other-places"
+		}
+		text += " " + p.text(key, p.headlined(other, p.name(other)), p.money(v.AnnualSavingOtherUSD-v.AnnualSavingUSD))
+	}
+	return text
+}
+
+// headlined is a name that says when the price rests on spot capacity.
+func (p *page) headlined(s *compare.Strategy, name string) string {
+	if s.WithSpot() {
+		return p.text("with-spot", name)
+	}
+	return name
 }
 
 // beside are the facts that keep the verdict honest.
 func (p *page) beside() []string {
 	v := p.r.Verdict
 	var out []string
-	if other := p.r.Find(v.BestOther); other != nil && v.Code != compare.VerdictIncomplete {
+	if other := p.r.Find(v.BestOther); other != nil && comparesOther(v) {
 		if v.AnnualSavingOtherUSD > 0 {
-			out = append(out, p.text("beside-other", p.name(other), p.rough(v.AnnualSavingOtherUSD)))
+			out = append(out, p.text("beside-other", p.name(other), p.money(v.AnnualSavingOtherUSD)))
 		} else {
-			out = append(out, p.text("beside-dearer", p.name(other), p.rough(-v.AnnualSavingOtherUSD)))
+			out = append(out, p.text("beside-dearer", p.name(other), p.money(-v.AnnualSavingOtherUSD)))
 		}
 	}
-	if t := p.r.Find(compare.TatamiSpot); t != nil && t.Comparable && v.AnnualSavingSpotUSD > 0 {
+	if t := p.r.Find(compare.TatamiSpot); t != nil && t.Comparable && v.Code != compare.VerdictMore && v.AnnualSavingSpotUSD > 0 {
 		worst := p.b.MonthlyUSD.Times(12) - t.MonthlyRangeUSD.High.Times(12)
-		out = append(out, p.text("beside-spot", fmt.Sprint(p.r.Inputs.SpotPercent), p.rough(v.AnnualSavingSpotUSD), p.rough(worst)))
+		out = append(out, p.text("beside-spot", fmt.Sprint(p.r.Inputs.SpotPercent), p.money(v.AnnualSavingSpotUSD), p.money(worst)))
 	}
 	if k := p.r.Find(compare.Karpenter); k != nil && k.WithSpotMonthlyUSD != nil {
 		out = append(out, p.text("beside-karpenter-spot", p.money(*k.WithSpotMonthlyUSD)))
@@ -141,8 +169,14 @@ func (p *page) beside() []string {
 }
 
 func (p *page) firstStep() string {
-	key := "step-" + string(p.r.Verdict.Code)
-	return p.text(key, p.date(p.r.Verdict.By))
+	v := p.r.Verdict
+	if v.OtherSavesMore() && v.Code != compare.VerdictMore {
+		if p.r.Inputs.Preset == nodes.Cheapest().Name {
+			return p.text("step-other-cheapest", p.date(v.By), p.name(p.r.Find(v.BestOther)))
+		}
+		return p.text("step-other", p.date(v.By), p.r.Inputs.Preset, p.name(p.r.Find(v.BestOther)))
+	}
+	return p.text("step-"+string(v.Code), p.date(v.By))
 }
 
 // coverage says what the figures leave out.

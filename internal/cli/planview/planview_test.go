@@ -310,7 +310,7 @@ func TestEveryStatementIsTranslated(t *testing.T) {
 	for _, id := range compare.IDs() {
 		keys["strategy-"+string(id)] = true
 	}
-	for _, c := range []compare.VerdictCode{compare.VerdictSaves, compare.VerdictLittle, compare.VerdictNone, compare.VerdictIncomplete, compare.VerdictEmpty, compare.VerdictSingle} {
+	for _, c := range []compare.VerdictCode{compare.VerdictSaves, compare.VerdictLittle, compare.VerdictNone, compare.VerdictMore, compare.VerdictIncomplete, compare.VerdictEmpty, compare.VerdictSingle} {
 		keys["verdict-"+string(c)], keys["step-"+string(c)] = true, true
 	}
 	for _, c := range r.Recommendations {
@@ -325,6 +325,36 @@ func TestEveryStatementIsTranslated(t *testing.T) {
 		if m := regexp.MustCompile(`(>|\| )(assume|uncovered|verdict|step|strategy|level|change|beside)-[a-z-]+`).FindString(text); m != "" && name != "csv" {
 			t.Errorf("%s shows a key instead of a text: %s", name, m)
 		}
+	}
+}
+
+// TestVerdictInWords draws figures that are easy to say wrongly.
+func TestVerdictInWords(t *testing.T) {
+	r := report(t, 80)
+	tatami, today := r.Find(compare.Tatami), r.Find(compare.Current)
+	tatami.Pending, today.Pending = nil, []compare.Pending{{PodGroup: "web", Count: 3, Code: "NoRoom", Reason: "full"}}
+	for _, tt := range []struct {
+		name     string
+		verdict  compare.Verdict
+		en, ptBR string
+	}{
+		{"the same price", compare.Verdict{Code: compare.VerdictNone, Strategy: compare.Tatami}, "Tatami would cost the same as today’s nodes.", "o Tatami custaria o mesmo que nós de hoje."},
+		{"to the cent", compare.Verdict{Code: compare.VerdictSaves, Strategy: compare.Tatami, AnnualSavingUSD: 507_730_000_000}, "Tatami would save $507.73 a year", "O Tatami economizaria US$ 507,73 por ano"},
+		{"another saves more", compare.Verdict{
+			Code: compare.VerdictLittle, Strategy: compare.Tatami, BestOther: compare.Karpenter, AnnualSavingOtherUSD: 507_730_000_000,
+		}, "Karpenter saves $507.73 more.", "Karpenter economiza US$ 507,73 a mais."},
+		{"it places more", compare.Verdict{Code: compare.VerdictMore, Strategy: compare.Tatami}, "leaves pods pending (3); Tatami places all", "deixa pods pendentes (3); o Tatami dá lugar"},
+		{"it rests on spot", compare.Verdict{Code: compare.VerdictSaves, Strategy: compare.TatamiSpot}, "Tatami with spot would save", "O Tatami com spot economizaria"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r.Verdict = tt.verdict
+			out := outputs(t, r)
+			for form, want := range map[string]string{"md en": tt.en, "html en": tt.en, "md pt-BR": tt.ptBR, "html pt-BR": tt.ptBR} {
+				if !strings.Contains(out[form], want) {
+					t.Errorf("%s does not say %q", form, want)
+				}
+			}
+		})
 	}
 }
 

@@ -128,8 +128,8 @@ func wrap(text string, width int) []string {
 // each strategy, and every assumption.
 func Table(s Screen, r *compare.Report, wide bool) {
 	in := r.Inputs
-	s.note("Inputs", fmt.Sprintf("%s · %s workloads · %s pods · %s cores · %s GiB · list prices %s %s",
-		in.Name, count(in.Workloads), count(in.Pods), amount(in.CPUMillis, 1000), amount(in.MemoryBytes, 1<<30), in.Region, asOf(r).Format(time.DateOnly)))
+	s.note("Inputs", fmt.Sprintf("%s · %s · %s · %s cores · %s GiB · list prices %s %s",
+		in.Name, counted(in.Workloads, "workload"), counted(in.Pods, "pod"), amount(in.CPUMillis, 1000), amount(in.MemoryBytes, 1<<30), in.Region, asOf(r).Format(time.DateOnly)))
 	fmt.Fprintln(s)
 	s.strategies(r)
 	fmt.Fprintln(s)
@@ -225,7 +225,7 @@ func riskCell(t *compare.Strategy, roomy bool) cell {
 func beside(r *compare.Report) string {
 	v := r.Verdict
 	var parts []string
-	if other := r.Find(v.BestOther); other != nil && v.Code != compare.VerdictIncomplete {
+	if other := r.Find(v.BestOther); other != nil && comparesOther(v) {
 		switch {
 		case v.AnnualSavingOtherUSD > 0:
 			parts = append(parts, fmt.Sprintf("%s alone would save $%s.", other.Name, v.AnnualSavingOtherUSD.Cents()))
@@ -233,13 +233,19 @@ func beside(r *compare.Report) string {
 			parts = append(parts, fmt.Sprintf("The best of the others is %s, at $%s more.", other.Name, (-v.AnnualSavingOtherUSD).Cents()))
 		}
 	}
-	if t := r.Find(compare.TatamiSpot); t != nil && t.Comparable && v.AnnualSavingSpotUSD > v.AnnualSavingUSD {
+	if t := r.Find(compare.TatamiSpot); t != nil && t.Comparable && v.Code != compare.VerdictMore && v.AnnualSavingSpotUSD > v.AnnualSavingUSD {
 		parts = append(parts, fmt.Sprintf("With up to %d%% spot $%s, if spot prices stay.", r.Inputs.SpotPercent, v.AnnualSavingSpotUSD.Cents()))
 	}
 	if k := r.Find(compare.Karpenter); k != nil && k.WithSpotMonthlyUSD != nil {
 		parts = append(parts, fmt.Sprintf("Karpenter with spot: $%s a month.", k.WithSpotMonthlyUSD.Cents()))
 	}
 	return strings.Join(append(parts, v.FirstStep), " ")
+}
+
+// comparesOther says whether the best of the others is worth a sentence beside
+// the verdict: not when nothing can be compared, nor when the verdict has it.
+func comparesOther(v compare.Verdict) bool {
+	return v.Code != compare.VerdictIncomplete && v.Code != compare.VerdictMore && !v.OtherSavesMore()
 }
 
 func (s Screen) trace(r *compare.Report) {
@@ -319,7 +325,7 @@ func (s Screen) notes(r *compare.Report, wide bool) {
 		if rec.MonthlyDeltaUSD != 0 {
 			saving = "  " + signedCents(rec.MonthlyDeltaUSD) + " $/month"
 		}
-		s.note(label, fmt.Sprintf("%d %s: %s → %s%s", i+1, rec.Target, rec.Current, rec.Proposed, saving))
+		s.note(label, fmt.Sprintf("%d. %s: %s → %s%s", i+1, rec.Target, rec.Current, rec.Proposed, saving))
 		label = ""
 	}
 	for i, e := range r.Errors {

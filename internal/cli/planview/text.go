@@ -22,14 +22,17 @@ func CSV(w io.Writer, r *compare.Report) error {
 	float := func(x float64) string { return strconv.FormatFloat(x, 'f', -1, 64) }
 	for i := range r.Strategies {
 		s := &r.Strategies[i]
-		cost, unmet := "", ""
+		cost, unmet, bound := "", "", ""
+		if s.LowerBoundHourlyUSD > 0 {
+			bound = s.LowerBoundHourlyUSD.String()
+		}
 		if s.Trace != nil {
 			cost, unmet = s.Trace.CostUSD.String(), strconv.FormatInt(s.Trace.UnmetPodSeconds, 10)
 		}
 		rows = append(rows, []string{
 			string(s.ID), s.Name, strconv.FormatBool(s.ID == r.BaselineID), strconv.Itoa(s.NodeCount), s.HourlyUSD.String(), s.MonthlyUSD.String(),
 			s.SavingMonthlyUSD.String(), s.MonthlyRangeUSD.High.String(), float(s.PackedCPU), float(s.PackedMemory), strconv.Itoa(pendingPods(s)),
-			strconv.FormatBool(s.Comparable), s.LowerBoundHourlyUSD.String(), float(s.Risk.InterruptionsPerDay), cost, unmet,
+			strconv.FormatBool(s.Comparable), bound, float(s.Risk.InterruptionsPerDay), cost, unmet,
 		})
 	}
 	return out.WriteAll(rows)

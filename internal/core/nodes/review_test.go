@@ -163,6 +163,11 @@ func TestConsolidateSideBySide(t *testing.T) {
 			t.Errorf("an empty node is kept by a budget for others: %s", a[0].Reason.Text)
 		}
 	})
+}
+
+// TestConsolidateStopsInTime holds that nodes are not looked at twice in a run,
+// and no more of them than the effort allows.
+func TestConsolidateStopsInTime(t *testing.T) {
 	t.Run("a node that gets pods is left alone", func(t *testing.T) {
 		s := wasteful()
 		empty := s.Nodes[0]

@@ -2,6 +2,8 @@ package compare_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -254,6 +256,69 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("%+v", r.Verdict)
 			}
 		})
+	}
+}
+
+// TestBaselineLeavesPodsPending holds that a plan for all pods can be compared
+// with machines that are too few, and that the verdict names what is missing.
+func TestBaselineLeavesPodsPending(t *testing.T) {
+	req := request(t, 1)
+	req.Snapshot.Nodes = req.Snapshot.Nodes[:1]
+	r := compare.Run(req)
+	today, tatami := r.Find(compare.Current), r.Find(compare.Tatami)
+	missing := 0
+	for _, p := range today.Pending {
+		missing += p.Count
+	}
+	if missing < 2 || len(tatami.Pending) > 0 || !tatami.Comparable {
+		t.Fatalf("%d pods are pending today, with Tatami %+v; comparable: %v", missing, tatami.Pending, tatami.Comparable)
+	}
+	want := fmt.Sprintf("The baseline, Today's nodes, leaves %d pods pending; Tatami places all of them, so its price covers more", missing)
+	if r.Verdict.Code != compare.VerdictMore || !strings.HasPrefix(r.Verdict.Text, want) {
+		t.Errorf("%s: %s, want %q", r.Verdict.Code, r.Verdict.Text, want)
+	}
+
+	// The other way round: fewer pods without a place do not make up for another
+	// pod that today's machines place.
+	req = request(t, 1)
+	req.Snapshot.Demand[0].Alternatives = []workload.Requirements{{"nobody": workload.OneOf("sells-this")}}
+	for i := range req.Snapshot.Nodes {
+		req.Snapshot.Nodes[i].Labels["nobody"] = "sells-this"
+	}
+	r = compare.Run(req)
+	if s := r.Find(compare.Tatami); len(r.Find(compare.Current).Pending) > 0 || s.Comparable {
+		t.Errorf("pods that only today's machines take are pending, yet it is comparable: %v; pending: %+v, today %+v", s.Comparable, s.Pending, r.Find(compare.Current).Pending)
+	}
+}
+
+func TestAnotherSavesMore(t *testing.T) {
+	req := request(t, 1)
+	for i, e := range req.Entries {
+		if e.ID != compare.Tatami {
+			continue
+		}
+		req.Entries[i].Place = func(s *plan.Snapshot) nodes.Fleet {
+			f := e.Place(s)
+			for j := range f.Purchases {
+				f.Purchases[j].Offering.Price *= 2
+			}
+			return f
+		}
+	}
+	v := compare.Run(req).Verdict
+	if !v.OtherSavesMore() || !strings.Contains(v.Text, " saves $") || !strings.Contains(v.FirstStep, "the preset balanced asks for") {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestSamePriceIsNotMore(t *testing.T) {
+	req := request(t, 1)
+	req.Snapshot.Nodes = nil
+	req.Entries = slices.DeleteFunc(req.Entries, func(e compare.Entry) bool { return e.ID != compare.Karpenter && e.ID != compare.Tatami })
+	req.Entries[1].Place = req.Entries[0].Place
+	want := "No saving: Tatami would cost the same as Karpenter."
+	if v := compare.Run(req).Verdict; v.Code != compare.VerdictNone || v.Text != want {
+		t.Errorf("%s: %q, want %q", v.Code, v.Text, want)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/nodes/sim"
 	"github.com/tatami-platform/tatami/internal/core/plan"
+	"github.com/tatami-platform/tatami/internal/core/unit"
 )
 
 // Place is how a strategy answers a snapshot: what to buy for the pods without
@@ -133,14 +134,24 @@ func (r *run) strategy(e Entry) Strategy {
 	}
 	s.SolveMillis = round(float64(took.Microseconds())/1000, 3)
 	if e.ID == Karpenter && r.SpotPercent == 100 {
-		spot := e.Place(r.market.view(PoolsSpot, r.Arch)).Hourly().Monthly()
-		s.WithSpotMonthlyUSD = &spot
+		s.WithSpotMonthlyUSD = r.withSpot(e, &s)
 	}
 	if r.Trace != nil {
 		r.say(e.Name + " over time")
 		s.Trace = r.play(view, e)
 	}
 	return s
+}
+
+// withSpot is what a strategy would cost with spot capacity; nil when it buys
+// nothing then, or leaves pods that it places without.
+func (r *run) withSpot(e Entry, without *Strategy) *unit.NanoUSD {
+	view := r.market.view(PoolsSpot, r.Arch)
+	s := r.market.summarise(view, e.Place(view), false)
+	if s.NodeCount == 0 || !covers(&s, without) {
+		return nil
+	}
+	return &s.MonthlyUSD
 }
 
 // find is the strategy of an ID; nil when it was not asked for.
@@ -184,8 +195,22 @@ func (r *run) relate() {
 	for i := range r.report.Strategies {
 		s := &r.report.Strategies[i]
 		s.SavingMonthlyUSD = base.MonthlyUSD - s.MonthlyUSD
-		s.Comparable = pendingPods(s) == pendingPods(base)
+		s.Comparable = covers(s, base)
 	}
+}
+
+// covers says whether a places every pod that b places, workload by workload.
+func covers(a, b *Strategy) bool {
+	left := map[string]int{}
+	for _, p := range b.Pending {
+		left[p.PodGroup] += p.Count
+	}
+	for _, p := range a.Pending {
+		if left[p.PodGroup] -= p.Count; left[p.PodGroup] < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func pendingPods(s *Strategy) int {

@@ -22,6 +22,9 @@ type Settings struct {
 	// Deadline, by Clock, ends each search of Tatami's; 0 is none.
 	Deadline time.Duration
 	Clock    func() time.Time
+	// Stop ends every strategy early, the others' too: the user's wish to leave.
+	// What is not placed by then is pending. Nil is never.
+	Stop func() bool
 }
 
 // quickSteps is the effort of one of the hundreds of decisions in a simulation.
@@ -49,16 +52,20 @@ func entry(set Settings, id ID) Entry {
 		e.Place = peer.Current
 	case ClusterAutoscaler:
 		e.Name, e.Buys, e.Behaviour = "Cluster Autoscaler", Groups, sim.ClusterAutoscaler()
-		e.Place = func(s *plan.Snapshot) nodes.Fleet { return peer.Autoscaler(s, peer.AutoscalerSettings{Seed: set.Seed}) }
+		e.Place = func(s *plan.Snapshot) nodes.Fleet {
+			return peer.Autoscaler(s, peer.AutoscalerSettings{Seed: set.Seed, Stop: set.Stop})
+		}
 	case Karpenter:
 		e.Name, e.Buys, e.Behaviour = "Karpenter", Pools, sim.Karpenter()
-		e.Place = func(s *plan.Snapshot) nodes.Fleet { return peer.Karpenter(s, peer.KarpenterSettings{Seed: set.Seed}) }
+		e.Place = func(s *plan.Snapshot) nodes.Fleet {
+			return peer.Karpenter(s, peer.KarpenterSettings{Seed: set.Seed, Stop: set.Stop})
+		}
 	case Fargate:
 		e.Name, e.Buys, e.Behaviour = "Fargate", PerPod, sim.Fargate()
 		e.Place = func(s *plan.Snapshot) nodes.Fleet { return peer.Fargate(s, set.Services) }
 	case ECSASG:
 		e.Name, e.Buys, e.Behaviour = "ECS-style ASG", Groups, sim.ECS()
-		e.Place = func(s *plan.Snapshot) nodes.Fleet { return peer.ECS(s, peer.ECSSettings{}) }
+		e.Place = func(s *plan.Snapshot) nodes.Fleet { return peer.ECS(s, peer.ECSSettings{Stop: set.Stop}) }
 	case Tatami, TatamiSpot:
 		e.Name, e.Buys = "Tatami on-demand", Pools
 		if id == TatamiSpot {
@@ -77,8 +84,10 @@ func entry(set Settings, id ID) Entry {
 func (s Settings) until(e nodes.Effort) nodes.Effort {
 	if s.Deadline > 0 && s.Clock != nil {
 		end := s.Clock().Add(s.Deadline)
-		e.Stop = func() bool { return s.Clock().After(end) }
+		e.Stop = func() bool { return s.Clock().After(end) || s.Stop != nil && s.Stop() }
+		return e
 	}
+	e.Stop = s.Stop
 	return e
 }
 

@@ -25,7 +25,7 @@ func (r *run) recommend() []Recommendation {
 	}
 	if n := r.withoutRequests(); n > 0 {
 		out = append(out, Recommendation{
-			Code: "requests", Target: fmt.Sprintf("%d workloads", n), Current: "no requests", Proposed: "requests from measured usage",
+			Code: "requests", Target: counted(n, "workload"), Current: "no requests", Proposed: "requests from measured usage",
 			Confidence: "high", Effort: "low", Evidence: "pods without requests count as nothing in every plan, but not on a node",
 		})
 	}
@@ -37,7 +37,10 @@ func (r *run) recommend() []Recommendation {
 
 // cheaper says whether b is a cheaper way to place the same pods as a.
 func cheaper(a, b *Strategy) bool {
-	return a != nil && b != nil && b.Comparable && a.Comparable && b.MonthlyUSD < a.MonthlyUSD
+	if a == nil || b == nil || !a.Comparable || !b.Comparable {
+		return false
+	}
+	return b.NodeCount > 0 && covers(b, a) && b.MonthlyUSD < a.MonthlyUSD
 }
 
 // multiArch solves once more with every architecture.

@@ -12,11 +12,13 @@ import (
 func Anonymise(req Request) Request {
 	s := *req.Snapshot
 	names := map[workload.Ref]string{}
+	var pairs [][2]workload.Ref
 	hide := func(groups []workload.Group) []workload.Group {
 		out := make([]workload.Group, len(groups))
 		for i, g := range groups {
 			if names[g.Owner] == "" {
 				names[g.Owner] = fmt.Sprintf("workload-%d", len(names)+1)
+				pairs = append(pairs, [2]workload.Ref{g.Owner, {Kind: g.Owner.Kind, Name: names[g.Owner]}})
 			}
 			g.Owner = workload.Ref{Kind: g.Owner.Kind, Name: names[g.Owner]}
 			out[i] = g
@@ -25,11 +27,18 @@ func Anonymise(req Request) Request {
 	}
 	s.Demand, s.Daemons = hide(s.Demand), hide(s.Daemons)
 	req.Snapshot, req.Name, req.redact = &s, "(redacted)", true
+	if req.Trace != nil {
+		trace := req.Trace.Renamed(pairs)
+		req.Trace = &trace
+	}
 	kept := make([]NotCovered, len(req.NotCovered))
 	for i, n := range req.NotCovered {
 		kept[i] = NotCovered{
 			Code: n.Code, Object: workload.Ref{Kind: n.Object.Kind, Name: fmt.Sprintf("object-%d", i+1)},
 			Field: n.Field, Why: "(redacted)",
+		}
+		if n.LeftOut() {
+			kept[i].Why += leftOut
 		}
 	}
 	req.NotCovered = kept

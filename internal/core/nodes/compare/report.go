@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"strings"
 	"time"
 
 	"github.com/tatami-platform/tatami/internal/core/catalog"
@@ -109,15 +110,16 @@ type Strategy struct {
 	MonthlyRangeUSD Range `json:"monthlyRangeUSD"`
 	// SavingMonthlyUSD is against the baseline; negative when it costs more.
 	SavingMonthlyUSD unit.NanoUSD `json:"savingMonthlyUSD"`
-	// Pending are pods without a place. A strategy that leaves pods pending which
-	// the baseline places is not Comparable with it.
+	// Pending are pods without a place. A strategy is Comparable when it places
+	// every pod that the baseline places; it may place more.
 	Pending    []Pending `json:"pending"`
 	Comparable bool      `json:"comparable"`
 	// PackedCPU and PackedMemory are requests of pods over what the nodes give.
 	PackedCPU    float64 `json:"packedCPU"`
 	PackedMemory float64 `json:"packedMemory"`
 	// LowerBoundHourlyUSD is proven: nothing that places the same pods on the same
-	// offers under the same rules costs less. 0 when none was proven.
+	// offers under the same rules, the preset's among them, costs less. 0
+	// when none was proven; the key is always there, as others rely on it.
 	LowerBoundHourlyUSD unit.NanoUSD `json:"lowerBoundHourlyUSD"`
 	// WithSpotMonthlyUSD is what Karpenter, which is shown on demand, would cost
 	// with spot; only when all pods may run on it, as it does not mix otherwise.
@@ -217,7 +219,8 @@ const (
 // Verdict has the figures of the one sentence above all.
 type Verdict struct {
 	Code VerdictCode `json:"code"`
-	// Strategy is what is advised, BestOther the cheapest that is not Tatami's.
+	// Strategy is what is weighed, BestOther the cheapest that is not Tatami's and
+	// places what Strategy places.
 	Strategy  ID `json:"strategy"`
 	BestOther ID `json:"bestOther,omitempty"`
 	// AnnualSavingUSD is of Strategy against the baseline over twelve months,
@@ -241,6 +244,7 @@ const (
 	VerdictSaves      VerdictCode = "saves"      // worth it
 	VerdictLittle     VerdictCode = "little"     // less than 5 %: not worth a change
 	VerdictNone       VerdictCode = "none"       // the baseline is cheaper or equal
+	VerdictMore       VerdictCode = "more"       // the baseline leaves pods pending, Tatami does not
 	VerdictIncomplete VerdictCode = "incomplete" // pods stay pending: fix that first
 	VerdictEmpty      VerdictCode = "empty"      // there is nothing to run
 	VerdictSingle     VerdictCode = "single"     // nothing to compare with
@@ -277,6 +281,15 @@ type NotCovered struct {
 	Object workload.Ref `json:"object,omitzero"`
 	Field  string       `json:"field,omitempty"`
 	Why    string       `json:"why"`
+}
+
+// leftOut ends the reason of a whole workload that could not be planned.
+const leftOut = ": it is left out"
+
+// LeftOut says whether pods are missing from the plan, because what they ask
+// for cannot be. An autoscaler that is left out takes no pods with it.
+func (n NotCovered) LeftOut() bool {
+	return n.Object.Kind != "HorizontalPodAutoscaler" && strings.HasSuffix(n.Why, leftOut)
 }
 
 // Statement is a sentence with a code by which it can be translated; Args are

@@ -59,6 +59,7 @@ func readPoints(in *csv.Reader, cols columns) ([]Point, error) {
 			return nil, fmt.Errorf("%w: %w", ErrTrace, err)
 		}
 		p, err := cols.point(row, &start)
+		p.Line, _ = in.FieldPos(0)
 		switch {
 		case err != nil:
 		case len(points) >= maxRows:
@@ -67,8 +68,7 @@ func readPoints(in *csv.Reader, cols columns) ([]Point, error) {
 			err = fmt.Errorf("%w: the time goes back", ErrTrace)
 		}
 		if err != nil {
-			line, _ := in.FieldPos(0)
-			return nil, fmt.Errorf("line %d: %w", line, err)
+			return nil, fmt.Errorf("line %d: %w", p.Line, err)
 		}
 		points = append(points, p)
 	}

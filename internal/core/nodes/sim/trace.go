@@ -24,11 +24,49 @@ type Point struct {
 	// Workload is a name, namespace/name or kind/namespace/name; empty is every
 	// workload that has no points of its own.
 	Workload string
+	// Line of the file that it was read from; 0 without one.
+	Line int
 	// Factor multiplies the pods of the demand, in thousandths, rounded up. It is
 	// not used when Exact is set: Replicas is then the number itself.
 	Factor   int64
 	Exact    bool
 	Replicas int
+}
+
+// Unknown is the first point that is about a workload which no group has.
+func (t Trace) Unknown(groups []workload.Group) (Point, bool) {
+	known := map[string]bool{"": true}
+	for i := range groups {
+		r := groups[i].Owner
+		known[r.String()], known[r.Namespace+"/"+r.Name], known[r.Name] = true, true, true
+	}
+	for _, p := range t.Points {
+		if !known[p.Workload] {
+			return p, true
+		}
+	}
+	return Point{}, false
+}
+
+// Renamed is the same load for workloads that have other names now, in the order
+// given: each old reference is followed by its new one.
+func (t Trace) Renamed(pairs [][2]workload.Ref) Trace {
+	var points []Point
+	for _, p := range t.Points {
+		if p.Workload == "" {
+			points = append(points, p)
+			continue
+		}
+		for _, pair := range pairs {
+			if p.concerns(pair[0]) {
+				p := p
+				p.Workload = pair[1].String()
+				points = append(points, p)
+			}
+		}
+	}
+	t.Points = points
+	return t
 }
 
 // concerns says whether a point is about the workload.
