@@ -3,10 +3,7 @@ package scheduler
 import (
 	"fmt"
 	"maps"
-	"slices"
-	"strconv"
 	"strings"
-	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -110,58 +107,10 @@ func nodeAffinity(g *workload.Group) *corev1.NodeAffinity {
 	return a
 }
 
-// expression is what node selectors and label selectors have in common.
-type expression struct {
-	key, operator string
-	values        []string
-}
-
-// expressions writes a requirement with the operators of Kubernetes. Bounds are
-// read from its text.
-func expressions(rs workload.Requirements) []expression {
-	var out []expression
-	for _, key := range slices.Sorted(maps.Keys(rs)) {
-		r := rs[key]
-		values, finite := r.Values()
-		switch {
-		case finite && len(values) > 0:
-			out = append(out, expression{key, "In", values})
-			continue
-		case finite:
-			out = append(out, expression{key, "DoesNotExist", nil})
-		case len(values) > 0:
-			out = append(out, expression{key, "NotIn", values})
-		}
-		if !r.Optional() {
-			out = append(out, expression{key, "Exists", nil})
-		}
-		out = append(out, bounds(key, r.String())...)
-	}
-	return out
-}
-
-func bounds(key, text string) []expression {
-	var out []expression
-	for part := range strings.SplitSeq(text, " and ") {
-		op, value, _ := strings.Cut(part, " ")
-		n, err := strconv.Atoi(value)
-		switch {
-		case op == "In":
-			out = append(out, expression{key, op, []string{strings.Trim(value, "[]")}})
-		case err != nil:
-		case op == "Gte":
-			out = append(out, expression{key, "Gt", []string{strconv.Itoa(n - 1)}})
-		case op == "Lte":
-			out = append(out, expression{key, "Lt", []string{strconv.Itoa(n + 1)}})
-		}
-	}
-	return out
-}
-
 func nodeExpressions(rs workload.Requirements) []corev1.NodeSelectorRequirement {
 	var out []corev1.NodeSelectorRequirement
-	for _, e := range expressions(rs) {
-		out = append(out, corev1.NodeSelectorRequirement{Key: e.key, Operator: corev1.NodeSelectorOperator(e.operator), Values: e.values})
+	for _, e := range rs.Expressions() {
+		out = append(out, corev1.NodeSelectorRequirement{Key: e.Key, Operator: corev1.NodeSelectorOperator(e.Operator), Values: e.Values})
 	}
 	return out
 }
@@ -171,8 +120,8 @@ func labelSelector(s workload.Selector) *metav1.LabelSelector {
 		return nil
 	}
 	out := &metav1.LabelSelector{}
-	for _, e := range expressions(s.Requirements) {
-		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{Key: e.key, Operator: metav1.LabelSelectorOperator(e.operator), Values: e.values})
+	for _, e := range s.Requirements.Expressions() {
+		out.MatchExpressions = append(out.MatchExpressions, metav1.LabelSelectorRequirement{Key: e.Key, Operator: metav1.LabelSelectorOperator(e.Operator), Values: e.Values})
 	}
 	return out
 }
@@ -210,35 +159,4 @@ func podTerms(terms []workload.PodTerm) (required []corev1.PodAffinityTerm, pref
 		preferred = append(preferred, corev1.WeightedPodAffinityTerm{Weight: int32(t.Weight), PodAffinityTerm: term})
 	}
 	return required, preferred
-}
-
-func TestExpressions(t *testing.T) {
-	must := func(op workload.Operator, values ...string) workload.Requirement {
-		r, err := workload.NewRequirement(op, values...)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return r
-	}
-	for _, tt := range []struct {
-		name string
-		r    workload.Requirement
-		want string
-	}{
-		{"in", must(workload.In, "b", "a"), "[{k In [a b]}]"},
-		{"not in", must(workload.NotIn, "a"), "[{k NotIn [a]}]"},
-		{"not in, and there", must(workload.NotIn, "a").Intersect(must(workload.Exists)), "[{k NotIn [a]} {k Exists []}]"},
-		{"exists", must(workload.Exists), "[{k Exists []}]"},
-		{"does not exist", must(workload.DoesNotExist), "[{k DoesNotExist []}]"},
-		{"between", must(workload.Gte, "4").Intersect(must(workload.Lt, "9")), "[{k Exists []} {k Gt [3]} {k Lt [9]}]"},
-		{"between two", must(workload.Gte, "4").Intersect(must(workload.Lt, "5")), "[{k Exists []} {k In [4]}]"},
-		{"above, but not", must(workload.Gt, "4").Intersect(must(workload.NotIn, "7")), "[{k NotIn [7]} {k Exists []} {k Gt [4]}]"},
-		{"nothing", must(workload.In, "a").Intersect(must(workload.In, "b")), "[{k DoesNotExist []} {k Exists []}]"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			if got := fmt.Sprint(expressions(workload.Requirements{"k": tt.r})); got != tt.want {
-				t.Errorf("%s: got %s, want %s", strconv.Quote(tt.r.String()), got, tt.want)
-			}
-		})
-	}
 }

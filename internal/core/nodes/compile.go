@@ -156,7 +156,7 @@ func signature(g *workload.Group) string {
 	}
 	for _, rs := range g.Alternatives {
 		b.WriteByte('/')
-		b.WriteString(requirementsKey(rs))
+		b.WriteString(rs.Key())
 	}
 	for _, p := range g.HostPorts {
 		fmt.Fprintf(&b, "p%s|%s|%d;", p.IP, p.Protocol, p.Port)

@@ -9,6 +9,7 @@ import (
 	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/nodes/check"
 	"github.com/tatami-platform/tatami/internal/core/nodes/nodestest"
+	"github.com/tatami-platform/tatami/internal/core/nodes/peer"
 	"github.com/tatami-platform/tatami/internal/core/plan"
 	"github.com/tatami-platform/tatami/internal/core/unit"
 	"github.com/tatami-platform/tatami/internal/core/workload"
@@ -197,4 +198,22 @@ func TestConsolidateStopsInTime(t *testing.T) {
 			t.Errorf("%d steps with an effort of one node", acts)
 		}
 	})
+}
+
+// TestLongRequirements holds that requirements which differ only in what a text
+// would not list any more are not taken for one.
+func TestLongRequirements(t *testing.T) {
+	first := []string{"a1", "a2", "a3", "a4", "a5"}
+	s := nodestest.Snapshot(nodestest.Microservices(20, 2, 1), nodestest.Market{})
+	for g, shape := range []string{"c5.large", "m5.large"} {
+		s.Demand[g].Alternatives = []workload.Requirements{{catalog.LabelShape: workload.OneOf(append(first, shape)...)}}
+	}
+	for name, f := range map[string]nodes.Fleet{"solver": nodes.Solve(s, nodes.Cheapest(), nodes.Effort{Steps: 5}), "Karpenter": peer.Karpenter(s, peer.KarpenterSettings{})} {
+		for _, v := range check.Fleet(s, f) {
+			t.Errorf("%s: %v", name, v)
+		}
+		if len(f.Pending) > 0 {
+			t.Errorf("%s: %+v", name, f.Pending)
+		}
+	}
 }

@@ -1,8 +1,6 @@
 package nodes
 
 import (
-	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/tatami-platform/tatami/internal/core/workload"
@@ -28,15 +26,14 @@ func (c *compiler) selection(owner *workload.Group, t workload.PodTerm) selectio
 	}
 	groups := make([]bool, len(c.s.Demand))
 	for g := range c.s.Demand {
-		o := &c.s.Demand[g]
-		groups[g] = (t.AllNamespaces || slices.Contains(scope, o.Owner.Namespace)) && t.Selector.Matches(o.Labels)
+		groups[g] = t.Chooses(owner, &c.s.Demand[g])
 	}
 	c.selections[key] = groups
 	return selection{key, groups}
 }
 
 func selectorKey(sel workload.Selector, namespaces []string, all bool) string {
-	key := requirementsKey(sel.Requirements)
+	key := sel.Requirements.Key()
 	if sel.Everything {
 		key = "*"
 	}
@@ -44,19 +41,4 @@ func selectorKey(sel workload.Selector, namespaces []string, all bool) string {
 		return key + "@*"
 	}
 	return key + "@" + strings.Join(namespaces, "@")
-}
-
-// requirementsKey is equal for requirements that say the same.
-func requirementsKey(rs workload.Requirements) string {
-	keys := make([]string, 0, len(rs))
-	for k := range rs {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	var b strings.Builder
-	for _, k := range keys {
-		r := rs[k]
-		fmt.Fprintf(&b, "%s %s %v;", k, r.String(), r.Allows("", false))
-	}
-	return b.String()
 }

@@ -99,6 +99,15 @@ func appendSelector(b []byte, s Selector) []byte {
 	return appendRequirements(append(b, 0), s.Requirements)
 }
 
+// Key is equal for requirements that say the same, and for no others; it is not
+// for people. String is for them, and shortens long lists.
+func (rs Requirements) Key() string { return string(appendRequirements(nil, rs)) }
+
+// Chooses says whether a term of owner is about the pods of another group.
+func (t PodTerm) Chooses(owner, pods *Group) bool {
+	return (t.AllNamespaces || slices.Contains(t.in(owner), pods.Owner.Namespace)) && t.Selector.Matches(pods.Labels)
+}
+
 func appendRequirements(b []byte, rs Requirements) []byte {
 	b = binary.AppendUvarint(b, uint64(len(rs)))
 	if len(rs) == 1 {

@@ -1,17 +1,8 @@
 package check
 
 import (
-	"slices"
-
 	"github.com/tatami-platform/tatami/internal/core/workload"
 )
-
-// matches says whether a pod term of owner chooses pods of o.
-func matches(t workload.PodTerm, owner, o *workload.Group) bool {
-	in := t.AllNamespaces || slices.Contains(t.Namespaces, o.Owner.Namespace) ||
-		len(t.Namespaces) == 0 && o.Owner.Namespace == owner.Owner.Namespace
-	return in && t.Selector.Matches(o.Labels)
-}
 
 // counts says whether a spread constraint of owner counts pods of o.
 func counts(t workload.Spread, owner, o *workload.Group) bool {
@@ -61,7 +52,7 @@ func (c *checker) antiAffinity() {
 			}
 			matched := make([]bool, len(c.s.Demand))
 			for o := range c.s.Demand {
-				matched[o] = matches(t, owner, &c.s.Demand[o])
+				matched[o] = t.Chooses(owner, &c.s.Demand[o])
 			}
 			for _, n := range c.domains(t.TopologyKey, g, matched) {
 				if n.quarrel(matched[g]) {

@@ -63,7 +63,7 @@ func (c *checker) topologyKeys() [][]string {
 		}
 		for _, t := range slices.Concat(owner.Affinity, owner.AntiAffinity) {
 			if t.Weight == 0 && t.TopologyKey != workload.LabelHostname {
-				add(t.TopologyKey, g, c.classes.chosen(func(o *workload.Group) bool { return matches(t, owner, o) }))
+				add(t.TopologyKey, g, c.classes.chosen(func(o *workload.Group) bool { return t.Chooses(owner, o) }))
 			}
 		}
 	}

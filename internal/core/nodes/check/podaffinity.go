@@ -21,7 +21,7 @@ func (o *order) trackAffinity() {
 			if t.Weight != 0 {
 				continue
 			}
-			matched := o.c.classes.chosen(func(other *workload.Group) bool { return matches(t, owner, other) })
+			matched := o.c.classes.chosen(func(other *workload.Group) bool { return t.Chooses(owner, other) })
 			if a.matched == nil {
 				a.matched = matched
 			}

@@ -58,14 +58,14 @@ func signature(g *workload.Group, t workload.Spread) string {
 		}
 	}
 	for _, a := range g.Alternatives {
-		eligible = append(eligible, keyOf(a))
+		eligible = append(eligible, a.Key())
 	}
 	tolerations := ""
 	if t.HonorTaints {
 		tolerations = fmt.Sprint(g.Tolerations)
 	}
 	return fmt.Sprintf("%q %d %d %t %t %t %s %q %s", g.Owner.Namespace, t.MaxSkew, t.MinDomains, t.IgnoreAffinity, t.HonorTaints,
-		t.Selector.Everything, keyOf(t.Selector.Requirements), eligible, tolerations)
+		t.Selector.Everything, t.Selector.Requirements.Key(), eligible, tolerations)
 }
 
 // considers says whether nodes with these labels and taints are looked at.

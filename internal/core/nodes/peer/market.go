@@ -169,7 +169,7 @@ func (m *market) wish(reqs workload.Requirements) *wish {
 	if len(reqs) == 0 {
 		return nil
 	}
-	key := keyOf(reqs)
+	key := reqs.Key()
 	w, ok := m.wishes[key]
 	if !ok {
 		w = &wish{id: len(m.wishes), reqs: reqs}
@@ -196,7 +196,7 @@ func (m *market) narrow(from *constraint, by *wish) *constraint {
 }
 
 func (m *market) constraint(p *poolOffer, reqs workload.Requirements) *constraint {
-	key := p.pool.Name + "\n" + keyOf(reqs)
+	key := p.pool.Name + "\n" + reqs.Key()
 	if c, ok := m.known[key]; ok {
 		return c
 	}
@@ -213,20 +213,6 @@ func (m *market) constraint(p *poolOffer, reqs workload.Requirements) *constrain
 	slices.Sort(c.flex)
 	m.known[key] = c
 	return c
-}
-
-// keyOf writes requirements so that equal ones read alike.
-func keyOf(reqs workload.Requirements) string {
-	var b strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(reqs)) {
-		r := reqs[key]
-		b.WriteString(key + " " + r.String())
-		if r.Allows("", false) {
-			b.WriteString("?")
-		}
-		b.WriteByte('\n')
-	}
-	return b.String()
 }
 
 // flexible says whether types leave as many values as the pool asks for.

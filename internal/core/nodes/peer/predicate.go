@@ -72,7 +72,7 @@ func (sc *scheduler) watchAffinity(g int) {
 		return
 	}
 	all := func(o *workload.Group) bool {
-		return !slices.ContainsFunc(terms, func(t workload.PodTerm) bool { return !matches(t, owner, o) })
+		return !slices.ContainsFunc(terms, func(t workload.PodTerm) bool { return !t.Chooses(owner, o) })
 	}
 	sc.first[g] = all(owner)
 	var keys []string
@@ -90,7 +90,7 @@ func (sc *scheduler) watchAffinity(g int) {
 func (sc *scheduler) watchAntiAffinity(g int) {
 	owner := &sc.s.Demand[g]
 	for _, t := range requiredTerms(owner.AntiAffinity) {
-		match := func(o *workload.Group) bool { return matches(t, owner, o) }
+		match := func(o *workload.Group) bool { return t.Chooses(owner, o) }
 		sc.apart[g] = append(sc.apart[g], sc.tally("apart"+termKey(t, owner), t.TopologyKey, match, sc.matched))
 		key := "owner" + termKey(t, owner)
 		_, known := sc.byKey[key]
@@ -120,13 +120,7 @@ func (sc *scheduler) tally(key, topology string, match func(*workload.Group) boo
 }
 
 func termKey(t workload.PodTerm, owner *workload.Group) string {
-	return fmt.Sprintf(" %s %q %q %t %t %s", t.TopologyKey, owner.Owner.Namespace, t.Namespaces, t.AllNamespaces, t.Selector.Everything, keyOf(t.Selector.Requirements))
-}
-
-func matches(t workload.PodTerm, owner, o *workload.Group) bool {
-	in := t.AllNamespaces || slices.Contains(t.Namespaces, o.Owner.Namespace) ||
-		len(t.Namespaces) == 0 && o.Owner.Namespace == owner.Owner.Namespace
-	return in && t.Selector.Matches(o.Labels)
+	return fmt.Sprintf(" %s %q %q %t %t %s", t.TopologyKey, owner.Owner.Namespace, t.Namespaces, t.AllNamespaces, t.Selector.Everything, t.Selector.Requirements.Key())
 }
 
 // join adds a host without pods. leave takes the last one away again.

@@ -61,14 +61,14 @@ func (ts *topologies) spread(group int, t workload.Spread) *topology {
 	var filter []string
 	if !t.IgnoreAffinity {
 		for _, a := range g.Alternatives {
-			filter = append(filter, keyOf(a))
+			filter = append(filter, a.Key())
 		}
 	}
 	if t.HonorTaints {
 		filter = append(filter, fmt.Sprint(g.Tolerations))
 	}
 	key := fmt.Sprintf("spread %s %q %v %s %d %t %t %q", t.TopologyKey, g.Owner.Namespace, t.Selector.Everything,
-		keyOf(t.Selector.Requirements), t.MaxSkew, t.IgnoreAffinity, t.HonorTaints, filter)
+		t.Selector.Requirements.Key(), t.MaxSkew, t.IgnoreAffinity, t.HonorTaints, filter)
 	return ts.get(key, func() *topology {
 		return &topology{
 			relation: spreadOver, key: t.TopologyKey, skew: t.MaxSkew, min: t.MinDomains, filter: g, policy: t,
@@ -86,7 +86,7 @@ func (ts *topologies) term(group int, r relation, t workload.PodTerm) *topology 
 	if len(namespaces) == 0 {
 		namespaces = []string{g.Owner.Namespace}
 	}
-	key := fmt.Sprintf("%d %s %q %t %v %s", r, t.TopologyKey, namespaces, t.AllNamespaces, t.Selector.Everything, keyOf(t.Selector.Requirements))
+	key := fmt.Sprintf("%d %s %q %t %v %s", r, t.TopologyKey, namespaces, t.AllNamespaces, t.Selector.Everything, t.Selector.Requirements.Key())
 	return ts.get(key, func() *topology {
 		return &topology{relation: r, key: t.TopologyKey, chosen: ts.chosen(func(o *workload.Group) bool {
 			return (t.AllNamespaces || slices.Contains(namespaces, o.Owner.Namespace)) && t.Selector.Matches(o.Labels)
