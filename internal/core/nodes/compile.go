@@ -171,39 +171,12 @@ func (c *compiler) admits(g *workload.Group) pack.Set {
 	out := pack.NewSet(len(c.candidates))
 	for i := range c.candidates {
 		cand := &c.candidates[i]
-		if Refusal(g, cand.Labels, cand.Pool.Taints) == "" && !c.portTaken(g, cand) && !c.tooRisky(g, cand) {
+		if Refusal(g, cand.Labels, cand.Pool.Taints) == "" && !workload.PortsConflict(g.HostPorts, c.daemonPorts(g, cand)) && !c.tooRisky(g, cand) {
 			out.Add(i)
 		}
 	}
 	return out
 }
-
-// portTaken says whether a DaemonSet on the node has one of the group's ports.
-func (c *compiler) portTaken(g *workload.Group, cand *Candidate) bool {
-	if len(g.HostPorts) == 0 {
-		return false
-	}
-	for d := range c.s.Daemons {
-		daemon := &c.s.Daemons[d]
-		if portsMeet(g.HostPorts, daemon.HostPorts) && Refusal(daemon, cand.Labels, cand.Pool.Taints) == "" {
-			return true
-		}
-	}
-	return false
-}
-
-func portsMeet(a, b []workload.HostPort) bool {
-	for _, p := range a {
-		for _, q := range b {
-			if p.Port == q.Port && p.Protocol == q.Protocol && (p.IP == q.IP || everyIP(p.IP) || everyIP(q.IP)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func everyIP(ip string) bool { return ip == "" || ip == "0.0.0.0" || ip == "::" }
 
 // wishes says whether what a group merely prefers counts. Under a policy that
 // looks at the price alone it does not.

@@ -165,10 +165,8 @@ func (c *compiler) hostPorts(h *hosts) {
 	var order []port
 	for g := range c.s.Demand {
 		for _, p := range c.s.Demand[g].HostPorts {
+			p = p.Canonical()
 			key, ip := port{p.Protocol, p.Port}, p.IP
-			if everyIP(ip) {
-				ip = ""
-			}
 			if users[key] == nil {
 				users[key] = map[string][]bool{"": make([]bool, len(c.s.Demand))}
 				order = append(order, key)

@@ -387,7 +387,7 @@ func (m *model) welcome(n int, st *stay) bool {
 			}
 		}
 		for g := range st.bound {
-			if portsMeet(m.s.Demand[b.Group].HostPorts, m.s.Demand[g].HostPorts) {
+			if workload.PortsConflict(m.s.Demand[b.Group].HostPorts, m.s.Demand[g].HostPorts) {
 				return false
 			}
 		}

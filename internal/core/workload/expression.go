@@ -43,14 +43,23 @@ func (r Requirement) expressions() []Expression {
 	if !r.optional {
 		out = append(out, Expression{Operator: Exists})
 	}
-	if r.integer && r.low == math.MinInt64 && r.high == math.MaxInt64 {
-		// Any integer: only Karpenter's operator says so.
-		return append(out, Expression{Operator: Gte, Values: []string{strconv.FormatInt(r.low, 10)}})
+	if r.integer {
+		out = append(out, r.span()...)
 	}
-	if r.integer && r.low > math.MinInt64 {
+	return out
+}
+
+// span says in which range an integer lies.
+func (r Requirement) span() []Expression {
+	if r.low == math.MinInt64 && r.high == math.MaxInt64 {
+		// Any integer: only Karpenter's operator says so.
+		return []Expression{{Operator: Gte, Values: []string{strconv.FormatInt(r.low, 10)}}}
+	}
+	var out []Expression
+	if r.low > math.MinInt64 {
 		out = append(out, Expression{Operator: Gt, Values: []string{strconv.FormatInt(r.low-1, 10)}})
 	}
-	if r.integer && r.high < math.MaxInt64 {
+	if r.high < math.MaxInt64 {
 		out = append(out, Expression{Operator: Lt, Values: []string{strconv.FormatInt(r.high+1, 10)}})
 	}
 	return out

@@ -18,8 +18,8 @@ func (c *checker) ports(m *machine) {
 	claims := c.claims(m)
 	for i, a := range claims {
 		for _, b := range claims[:i] {
-			if (a.added || b.added) && samePort(a.port, b.port) && max(a.group, b.group) >= 0 {
-				c.report(Port, m.name, max(a.group, b.group), "port %d/%s is taken twice", a.port.Port, protocol(a.port))
+			if (a.added || b.added) && a.port.Conflicts(b.port) && max(a.group, b.group) >= 0 {
+				c.report(Port, m.name, max(a.group, b.group), "port %d/%s is taken twice", a.port.Port, a.port.Canonical().Protocol)
 				return
 			}
 		}
@@ -46,26 +46,4 @@ func (c *checker) claims(m *machine) []claim {
 		}
 	}
 	return out
-}
-
-// samePort compares as the scheduler does: the address 0.0.0.0 is all
-// addresses.
-func samePort(a, b workload.HostPort) bool {
-	return a.Port == b.Port && protocol(a) == protocol(b) && (address(a) == address(b) || address(a) == everywhere || address(b) == everywhere)
-}
-
-const everywhere = "0.0.0.0"
-
-func address(p workload.HostPort) string {
-	if p.IP == "" {
-		return everywhere
-	}
-	return p.IP
-}
-
-func protocol(p workload.HostPort) string {
-	if p.Protocol == "" {
-		return "TCP"
-	}
-	return p.Protocol
 }

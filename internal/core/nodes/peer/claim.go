@@ -106,13 +106,13 @@ func (k *karpenter) blame(c *claim, f *form, requests unit.Resources) verdict {
 
 // filter keeps the types that have a compatible offering, room, and the ports.
 func filter(types []int32, to *constraint, requests unit.Resources, asked, taken []workload.HostPort) []int32 {
-	if clash(asked, taken) {
+	if workload.PortsConflict(asked, taken) {
 		return nil
 	}
 	out := make([]int32, 0, len(types))
 	for _, i := range types {
 		t := &to.pool.types[i]
-		if to.ok[i] && fits(sum(requests, t.daemons), t.allocatable) && (len(t.ports) == 0 || !clash(asked, t.ports)) {
+		if to.ok[i] && fits(sum(requests, t.daemons), t.allocatable) && (len(t.ports) == 0 || !workload.PortsConflict(asked, t.ports)) {
 			out = append(out, i)
 		}
 	}
@@ -190,25 +190,4 @@ func sum(a, b unit.Resources) unit.Resources {
 		return a.Plus(b)
 	}
 	return unit.Resources{CPU: a.CPU + b.CPU, Memory: a.Memory + b.Memory, Disk: a.Disk + b.Disk, Pods: a.Pods + b.Pods}
-}
-
-// clash says whether two lists of host ports have one in common.
-func clash(a, b []workload.HostPort) bool {
-	for _, p := range a {
-		for _, q := range b {
-			if p.Port == q.Port && protocol(p) == protocol(q) && (p.IP == q.IP || allIPs(p) || allIPs(q)) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func allIPs(p workload.HostPort) bool { return p.IP == "" || p.IP == "0.0.0.0" || p.IP == "::" }
-
-func protocol(p workload.HostPort) string {
-	if p.Protocol == "" {
-		return "TCP"
-	}
-	return p.Protocol
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/tatami-platform/tatami/internal/core/nodes"
 	"github.com/tatami-platform/tatami/internal/core/plan"
+	"github.com/tatami-platform/tatami/internal/core/workload"
 )
 
 // ECSSettings are those of a capacity provider with managed scaling.
@@ -131,7 +132,7 @@ func (e *ecs) providers(group int) []*nodeGroup {
 
 func (e *ecs) holds(g *nodeGroup, group int) bool {
 	d := &e.sc.s.Demand[group]
-	return admits(d, g.labels, g.Taints) && fits(d.Requests, g.allocatable.Minus(g.daemons)) && !clash(d.HostPorts, g.ports)
+	return admits(d, g.labels, g.Taints) && fits(d.Requests, g.allocatable.Minus(g.daemons)) && !workload.PortsConflict(d.HostPorts, g.ports)
 }
 
 func (e *ecs) launch(g *nodeGroup) *host {

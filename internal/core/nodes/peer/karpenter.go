@@ -192,7 +192,7 @@ func (k *karpenter) toStanding(f *form) bool {
 
 func (k *karpenter) tryStanding(e *standing, f *form) verdict {
 	g := &k.s.Demand[f.group]
-	if !fits(g.Requests, e.free) || clash(g.HostPorts, e.ports) || !tolerates(f.tolerations, e.node.Taints) ||
+	if !fits(g.Requests, e.free) || workload.PortsConflict(g.HostPorts, e.ports) || !tolerates(f.tolerations, e.node.Taints) ||
 		f.wish != nil && !f.wish.reqs.Allow(e.labels) {
 		return never
 	}

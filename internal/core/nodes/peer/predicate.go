@@ -190,7 +190,7 @@ func (sc *scheduler) place(group, n int, h *host) {
 // fits runs the scheduler's filters.
 func (sc *scheduler) fits(group int, h *host) bool {
 	g := &sc.s.Demand[group]
-	if !fits(g.Requests, h.free) || clash(g.HostPorts, h.ports) || !admits(g, h.labels, h.taints) {
+	if !fits(g.Requests, h.free) || workload.PortsConflict(g.HostPorts, h.ports) || !admits(g, h.labels, h.taints) {
 		return false
 	}
 	for _, e := range sc.even[group] {
