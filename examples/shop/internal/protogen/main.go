@@ -9,10 +9,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/protoutil"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
 )
@@ -46,7 +48,7 @@ func generate(ctx context.Context, modfile, out string, names []string) error {
 // compile builds what protoc would send to a plugin.
 func compile(ctx context.Context, names []string) ([]byte, error) {
 	compiler := protocompile.Compiler{
-		Resolver:       &protocompile.SourceResolver{},
+		Resolver:       protocompile.WithStandardImports(&protocompile.SourceResolver{}),
 		SourceInfoMode: protocompile.SourceInfoStandard, // Comments go into the Go code.
 	}
 	files, err := compiler.Compile(ctx, names...)
@@ -58,14 +60,29 @@ func compile(ctx context.Context, names []string) ([]byte, error) {
 		Parameter:      new("paths=source_relative"),
 	}
 	for _, file := range files {
-		// Files that import others would need those listed first.
-		if n := file.Imports().Len(); n > 0 {
-			return nil, fmt.Errorf("%s imports %d files; protogen compiles files without imports", file.Path(), n)
+		imports, err := standardImports(file)
+		if err != nil {
+			return nil, err
 		}
+		request.ProtoFile = append(request.ProtoFile, imports...) // A plugin wants them first.
 		request.ProtoFile = append(request.ProtoFile, proto.CloneOf[*descriptorpb.FileDescriptorProto](
 			protoutil.ProtoFromFileDescriptor(file)))
 	}
 	return proto.Marshal(request)
+}
+
+// standardImports returns what a file imports, of which only protobuf's own types
+// (durations, timestamps) are allowed: those import nothing themselves.
+func standardImports(file protoreflect.FileDescriptor) ([]*descriptorpb.FileDescriptorProto, error) {
+	var imports []*descriptorpb.FileDescriptorProto
+	for i := range file.Imports().Len() {
+		imported := file.Imports().Get(i)
+		if !strings.HasPrefix(imported.Path(), "google/protobuf/") {
+			return nil, fmt.Errorf("%s imports %s; protogen compiles files that import nothing but google/protobuf", file.Path(), imported.Path())
+		}
+		imports = append(imports, protoutil.ProtoFromFileDescriptor(imported.FileDescriptor))
+	}
+	return imports, nil
 }
 
 func run(ctx context.Context, modfile, plugin, out string, request []byte) error {

@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	for want, names := range map[string][]string{
-		"name at least one": nil, "absent.proto": {"absent.proto"}, "broken.proto:1": {"broken.proto"}, "imports 1 files": {"imports.proto"},
+		"name at least one": nil, "absent.proto": {"absent.proto"}, "broken.proto:1": {"broken.proto"}, "imports other.proto; protogen": {"imports.proto"},
 	} {
 		if err := generate(t.Context(), "tools.mod", ".", names); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: got %v, want %s", names, err, want)

@@ -1,0 +1,6 @@
+//go:build !race
+
+package config
+
+// slowdown: none.
+const slowdown = 1
