@@ -1,6 +1,7 @@
 package http1
 
 import (
+	"github.com/tatami-platform/tatami/internal/core/connect/resilience"
 	"github.com/tatami-platform/tatami/internal/proxy/evloop"
 	"github.com/tatami-platform/tatami/internal/proxy/http1/wire"
 	"github.com/tatami-platform/tatami/internal/proxy/stream"
@@ -37,8 +38,10 @@ func (c *ClientConn) stepIdle() bool {
 	return false
 }
 
-// alive says that nothing has come on an idle connection.
-func (c *ClientConn) alive() bool {
+// alive says that nothing has come on an idle connection. The system is asked only
+// where it matters: a request that can be repeated is, when the connection turns
+// out to be dead.
+func (c *ClientConn) alive(method string) bool {
 	if c.over() {
 		return false
 	}
@@ -47,7 +50,7 @@ func (c *ClientConn) alive() bool {
 		c.noteRead(err)
 		return n <= 0 && !c.over()
 	}
-	return evloop.Quiet(c.conn)
+	return c.exchanges == 1 || resilience.Idempotent(method) || evloop.Quiet(c.conn)
 }
 
 // stepHead looks for the head of the response.
@@ -100,7 +103,9 @@ func (c *ClientConn) begin(n int) {
 		c.handler.OnHead(h, false)
 		return
 	}
-	c.keep = c.keep && f.KeepAlive
+	// Some backends cannot read another request after an upgrade that they refused
+	// (nghttpx 1.52 answers it with 400).
+	c.keep = c.keep && f.KeepAlive && c.asked != wire.AskedUpgrade
 	switch f.Kind {
 	case wire.Tunnel:
 		c.answer, c.keep, c.tunnelled = answerTunnel, false, true

@@ -24,7 +24,7 @@ func (s *clientStream) SendHead(h *message.Head, end bool) {
 		c.fail(stream.ReasonInternal)
 		return
 	}
-	if !c.alive() {
+	if !c.alive(h.Method) {
 		c.fail(stream.ReasonUnsent)
 		return
 	}

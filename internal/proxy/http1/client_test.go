@@ -411,7 +411,7 @@ func TestClientUpgrade(t *testing.T) {
 				b.expect(" last").closed()
 				a.wait(t, "gone")
 			})
-			t.Run("refused", func(t *testing.T) {
+			t.Run("refused ends the connection", func(t *testing.T) {
 				a, b := backend(t, l)
 				a.loop.Call(func() {
 					h := h
@@ -422,7 +422,7 @@ func TestClientUpgrade(t *testing.T) {
 				b.expect(asked).send("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
 				a.wait(t, "end")
 				a.loop.Call(func() { a.s.SendData(nil, true) })
-				a.wait(t, "room")
+				a.wait(t, "gone")
 			})
 		})
 	}
