@@ -6,6 +6,7 @@ import (
 	"golang.org/x/net/http2/hpack"
 
 	"github.com/tatami-platform/tatami/internal/core/connect/message"
+	"github.com/tatami-platform/tatami/internal/proxy/http1/wire"
 )
 
 // blockKind is what a header block is.
@@ -186,6 +187,11 @@ func (b *block) finishRequest(end bool) string {
 	}
 	if why := b.target(); why != "" {
 		return why
+	}
+	// Told now, it is the client's fault; found out by whoever writes HTTP/1.1, it
+	// would look like the backend's, and clients could have backends ejected.
+	if !wire.ValidRequest(h) {
+		return ":authority or :path that no backend would take"
 	}
 	if b.cookies > 1 {
 		b.joinCookies()

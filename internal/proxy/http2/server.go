@@ -108,6 +108,11 @@ func (c *ServerConn) request(id uint32, p []byte, end bool) error {
 		s.head.ContentLength = message.LengthUnknown // what follows is no content
 	}
 	s.expectBody(&s.head, end)
+	if s.head.ContentLength == 0 && !end {
+		// A backend that is told of a length of 0 answers before it is known whether
+		// that is true.
+		s.head.ContentLength = message.LengthUnknown
+	}
 	h := c.server.NewStream(s)
 	if s.dead {
 		return nil
