@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs from Debian's packages what the real node needs, if it is missing.
+# Installs from Debian's packages what the real node needs, if it is missing; with
+# the argument `test` also the peers and clients that the proxy is tested with.
 #
 # Looks for the programs, not for the packages: a machine whose containerd comes
 # from elsewhere (Docker's own packages, say) keeps it. Nothing is ever removed,
@@ -28,6 +29,17 @@ have nft || need nftables
 have iptables || need iptables
 have conntrack || need conntrack
 have ip || need iproute2
+peers=""
+if [ "${1:-}" = test ]; then
+	have haproxy || peers="$peers haproxy"
+	have nginx || peers="$peers nginx-light"
+	[ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || peers="$peers libnginx-mod-stream"
+	have h2load || need nghttp2-client
+	have nghttpx || need nghttp2-proxy
+	have curl || need curl
+	have openssl || need openssl
+fi
+missing="$missing$peers"
 [ -n "$missing" ] || exit 0
 missing=${missing# }
 
@@ -44,16 +56,31 @@ if ! have apt-get; then
 	exit 0
 fi
 
+# Debian starts a server when it installs it. The peers are programs here, not
+# services: masked while they are installed, they neither start nor stay enabled.
+mask_peers() {
+	[ -n "$peers" ] && [ -d /run/systemd/system ] || return 0
+	systemctl mask --runtime --quiet haproxy nginx || true
+}
+unmask_peers() {
+	[ -n "$peers" ] && [ -d /run/systemd/system ] || return 0
+	systemctl unmask --runtime --quiet haproxy nginx || true
+	systemctl disable --quiet haproxy nginx 2>/dev/null || true
+}
+
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 export DEBIAN_FRONTEND=noninteractive
 printf 'packages: installing %s ...' "$missing" >&2
 start=$(date +%s)
+mask_peers
 # shellcheck disable=SC2086 # one word per package
 if { apt-get update -q && apt-get install -q -y --no-install-recommends --no-remove $missing; } >"$log" 2>&1; then
+	unmask_peers
 	echo " done in $(($(date +%s) - start)) s" >&2
 else
 	echo " failed" >&2
+	unmask_peers
 	tail -n 5 "$log" >&2
 	echo "packages: install them by hand, then run this again: apt-get install $missing" >&2
 	exit 1

@@ -42,8 +42,8 @@ func rings() []ring {
 		{"examples/*", nil},
 		{"cluster", []string{"internal/app", "internal/cli", "internal/control", "internal/core", "internal/adapter", "api", "examples"}},
 		{"cluster/internal", []string{"internal/control", "internal/core", "internal/adapter", "api", "examples"}},
-		{"bench", []string{"internal/control", "internal/core", "internal/adapter", "api"}},
-		{"conformance", []string{"internal/control", "internal/core", "internal/adapter", "api"}},
+		{"bench", []string{"internal/control", "internal/core", "internal/adapter", "internal/proxy", "api"}},
+		{"conformance", []string{"internal/control", "internal/core", "internal/adapter", "internal/proxy", "api"}},
 	}
 }
 
