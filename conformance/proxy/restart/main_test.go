@@ -1,0 +1,18 @@
+package restart
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tatami-platform/tatami/conformance/proxy/rig"
+)
+
+// program is what all tests of this package start.
+var program rig.Program
+
+func TestMain(m *testing.M) {
+	if controlPlane() {
+		return
+	}
+	os.Exit(rig.Main(m, func(p rig.Program) { program = p }))
+}
