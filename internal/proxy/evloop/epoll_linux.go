@@ -116,6 +116,9 @@ func (p *epoll) forget(fd int) {
 func (p *epoll) wait(wait int64) error {
 	n, err := p.poll(wait)
 	p.loop.now = Clock()
+	if n < maxEvents {
+		p.loop.drained = p.loop.now
+	}
 	if err != nil {
 		return err
 	}

@@ -29,7 +29,9 @@ type Loop struct {
 	// ID counts from 0.
 	ID int
 
-	now     int64
+	now int64
+	// drained is when a turn last began that took all events that were there.
+	drained int64
 	wheel   wheel
 	buffers buffers
 	pipes   pipes
@@ -89,8 +91,9 @@ func Wall(at int64) time.Time { return started.Add(time.Duration(at)) }
 // Now is the time at which the current turn began.
 func (l *Loop) Now() int64 { return l.now }
 
-// Lag is how long the last turn took, in nanoseconds: what an event that came
-// right after its begin had to wait. Any goroutine may ask.
+// Lag is how long an event had to wait at most, in nanoseconds: from when the loop
+// last took all that was there to the end of the last turn. As long as a turn takes
+// all, that is its length; under overload it grows. Any goroutine may ask.
 func (l *Loop) Lag() int64 { return l.lag.Load() }
 
 // Conns is the number of connections of this loop. Any goroutine may ask.
@@ -108,7 +111,7 @@ func (l *Loop) Run() error {
 		}
 		l.wheel.fire(l.now)
 		l.runDeferred()
-		l.lag.Store(Clock() - l.now)
+		l.lag.Store(Clock() - l.drained)
 	}
 	return nil
 }

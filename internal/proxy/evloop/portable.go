@@ -52,6 +52,7 @@ func (p *portable) wait(wait int64) error {
 		timer.Stop()
 	}
 	p.loop.now = Clock()
+	p.loop.drained = p.loop.now
 	return nil
 }
 

@@ -287,9 +287,9 @@ func bounce(t *testing.T, client *http.Client, url string, worker, i int) {
 	}
 }
 
-// answerer is a backend in one goroutine that answers what it reads with a fixed
-// answer and allocates nothing.
-func answerer(tb testing.TB, answer string) string {
+// answerer is a backend in one goroutine that gives a fixed answer to every request,
+// each of which ends with tail, and allocates nothing.
+func answerer(tb testing.TB, tail, answer string) string {
 	tb.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -304,11 +304,17 @@ func answerer(tb testing.TB, answer string) string {
 			}
 			go func() {
 				defer c.Close()
-				buf, out := make([]byte, 64<<10), []byte(answer)
+				buf, out, end, have := make([]byte, 64<<10), []byte(answer), []byte(tail), 0
 				for {
-					if _, err := c.Read(buf); err != nil {
+					n, err := c.Read(buf[have:])
+					if err != nil {
 						return
 					}
+					// Head and body may come apart.
+					if have += n; !bytes.HasSuffix(buf[:have], end) {
+						continue
+					}
+					have = 0
 					if _, err := c.Write(out); err != nil {
 						return
 					}
@@ -322,7 +328,7 @@ func answerer(tb testing.TB, answer string) string {
 // pingPong returns a function that does one exchange through the bridge.
 func pingPong(tb testing.TB, l *evloop.Loop, request, answer string) func() {
 	tb.Helper()
-	addr := startBridge(tb, l, answerer(tb, answer))
+	addr := startBridge(tb, l, answerer(tb, request[len(request)-3:], answer))
 	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		tb.Fatal(err)
