@@ -15,10 +15,10 @@ import (
 // Exchange is one request and its response. It is the Handler of the client's
 // stream; its attempt is the Handler of the backend's.
 //
-// It ends in one of three ways: finish (the response was sent whole), abort (the
-// client is told by a reset that it was not), or OnReset (the client left). Each
-// calls account before the last word goes out, for strings of the record alias
-// the client's buffer, which the codec may use again from then on.
+// It ends in one of three ways: the response is sent whole, the client is told by
+// a reset that it is not (abort), or the client leaves (OnReset). Each calls account
+// before the last word goes out, for strings of the record alias the client's
+// buffer, which the codec may use again from then on.
 type Exchange struct {
 	w    *Worker
 	conn *Conn

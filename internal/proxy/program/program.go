@@ -36,7 +36,7 @@ type IO struct {
 
 // Main runs the program and returns its exit code.
 func Main(args []string, std IO) int {
-	f, err := parse(args, std.Err)
+	f, err := parse(args, std.Out)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		return exitDone
