@@ -12,19 +12,17 @@ import (
 	"github.com/tatami-platform/tatami/internal/proxy/handover"
 )
 
-// Admin tells the admin endpoint about the server. drain is called when somebody
-// asks it to drain.
-func (s *Server) Admin(drain func()) admin.Source { return &source{server: s, drain: drain} }
+// Admin tells the admin endpoint about the server.
+func (s *Server) Admin() admin.Source { return &source{server: s} }
 
 type source struct {
 	server *Server
-	drain  func()
 }
 
 // State is where the proxy is in its life.
 func (a *source) State() admin.State {
 	switch {
-	case a.server.draining.Load():
+	case a.server.draining.Load(), a.server.retiring.Load():
 		return admin.StateDraining
 	case a.server.ready.Load():
 		return admin.StateReady
@@ -36,8 +34,11 @@ func (a *source) State() admin.State {
 // Config is the configuration in force.
 func (a *source) Config() *connect.Config { return a.server.Config() }
 
-// Drain begins to drain.
-func (a *source) Drain() { a.drain() }
+// Drain announces the end; the process goes on until it is told to end.
+func (a *source) Drain() {
+	a.server.options.Diagnostics("asked to drain: connections are told to end, until SIGTERM all are served")
+	a.server.Retire()
+}
 
 // Clusters are all clusters by name.
 func (a *source) Clusters() []admin.Cluster {

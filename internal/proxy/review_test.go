@@ -43,7 +43,7 @@ func eventually(tb testing.TB, what string, ok func() bool) {
 }
 
 func host(s *proxy.Server, cluster string) admin.Host {
-	for _, c := range s.Admin(func() {}).Clusters() {
+	for _, c := range s.Admin().Clusters() {
 		if c.Name == cluster && len(c.Hosts) > 0 {
 			return c.Hosts[0]
 		}
@@ -645,7 +645,7 @@ func TestGreetingGoesOnWithItsConfiguration(t *testing.T) {
 			}
 			s, front := start(t, kind, config("before"))
 			lower := dial(t, "tcp", front)
-			eventually(t, "the connection is there", func() bool { return s.Admin(func() {}).Listeners()[0].Connections == 1 })
+			eventually(t, "the connection is there", func() bool { return s.Admin().Listeners()[0].Connections == 1 })
 			if err := s.Apply(config("after")); err != nil {
 				t.Fatal(err)
 			}

@@ -58,6 +58,7 @@ type Server struct {
 	conns    atomic.Int64
 	ready    atomic.Bool
 	draining atomic.Bool
+	retiring atomic.Bool
 }
 
 // ErrDraining is returned by Apply when the proxy is going away.
@@ -102,7 +103,7 @@ func New(o Options) (*Server, error) {
 }
 
 // Ready says whether the proxy serves and is not going away.
-func (s *Server) Ready() bool { return s.ready.Load() && !s.draining.Load() }
+func (s *Server) Ready() bool { return s.ready.Load() && !s.draining.Load() && !s.retiring.Load() }
 
 // Config is what is served from now; nil before the first Apply.
 func (s *Server) Config() *connect.Config {
@@ -123,6 +124,15 @@ func (s *Server) Addr(configured string) net.Addr {
 		return sock.ln.Addr()
 	}
 	return nil
+}
+
+// Retire announces the end and goes on serving: the proxy is not ready any more,
+// all connections are told to end, and so is each new one with its first exchange.
+// It is what a preStop hook asks a sidecar for, which has to serve its workload
+// until that has ended: clients leave before anything is refused.
+func (s *Server) Retire() {
+	s.retiring.Store(true)
+	s.onLoops((*exchange.Worker).Retire)
 }
 
 // Drain stops accepting, announces the end on all connections, and waits until

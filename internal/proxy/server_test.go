@@ -267,3 +267,39 @@ func TestReloadLosesNothing(t *testing.T) {
 		})
 	}
 }
+
+// TestRetire: what is announced is kept: every answer says that the connection
+// ends, and none is refused.
+func TestRetire(t *testing.T) {
+	for name, kind := range bothKinds() {
+		t.Run(name, func(t *testing.T) {
+			s, front := start(t, kind, simple(named(t, "one")))
+			client := &http.Client{Transport: &http.Transport{}}
+			defer client.CloseIdleConnections()
+			ask := func() *http.Response {
+				resp, err := client.Get("http://" + front + "/")
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+				return resp
+			}
+			if resp := ask(); resp.Close {
+				t.Error("a connection was ended before anybody asked for it")
+			}
+			s.Retire()
+			if s.Ready() {
+				t.Error("the proxy says that it is ready")
+			}
+			for range 3 {
+				if resp := ask(); resp.StatusCode != 200 || !resp.Close {
+					t.Errorf("%d, and the connection ends: %v", resp.StatusCode, resp.Close)
+				}
+			}
+			if err := s.Apply(simple(named(t, "two"))); err != nil {
+				t.Errorf("a configuration is refused: %v", err)
+			}
+		})
+	}
+}

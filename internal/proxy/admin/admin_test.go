@@ -136,7 +136,7 @@ func TestPages(t *testing.T) {
 		status     int
 		want       []string
 	}{
-		{"index", "/", 200, []string{"tatami-proxy v1, ready, up 1m30s", "/clusters", "POST: stop"}},
+		{"index", "/", 200, []string{"tatami-proxy v1, ready, up 1m30s", "/clusters", "POST: tell"}},
 		{"ready", "/ready", 200, []string{"ready\n"}},
 		{"live", "/live", 200, []string{"live\n"}},
 		{"metrics", "/metrics", 200, []string{`tatami_proxy_requests_total{source_service="s"`}},

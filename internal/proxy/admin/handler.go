@@ -67,7 +67,7 @@ func (h *handler) pages() []page {
 		{"/listeners", "open listeners (?format=json)", h.listeners, false},
 		{"/routes", "routes of the configuration (?format=json)", h.routes, false},
 		{"/stats", "sums over everything (?format=json)", h.stats, false},
-		{"/drain", "POST: stop gracefully; new connections are not wanted any more", h.drain, true},
+		{"/drain", "POST: tell connections to end, and go on serving until SIGTERM", h.drain, true},
 		{"/pprof/", "profiles of the process, for go tool pprof", profiles, false},
 	}
 }

@@ -16,9 +16,13 @@ func (c *Conn) Speak(conn evloop.Conn, isHTTP2 bool, initial []byte) {
 	o := c.options()
 	if isHTTP2 {
 		c.server = http2.NewServerConn(c.w.loop, conn, http2ServerOptions(o), c, initial)
-		return
+	} else {
+		c.server = http1.NewServerConn(c.w.loop, conn, http1ServerOptions(o), c, initial)
 	}
-	c.server = http1.NewServerConn(c.w.loop, conn, http1ServerOptions(o), c, initial)
+	if c.w.retiring {
+		c.member.asked = true
+		c.server.Drain()
+	}
 }
 
 // options are those of the listener that the connection was made to. Before its

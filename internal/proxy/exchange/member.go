@@ -63,6 +63,12 @@ func (w *Worker) Drain(fits func(address string) bool) {
 	}
 }
 
+// Retire asks all connections to end, and each new one as soon as it is there.
+func (w *Worker) Retire() {
+	w.retiring = true
+	w.Drain(func(string) bool { return true })
+}
+
 // CloseAll ends all connections at once, those to backends included.
 func (w *Worker) CloseAll() {
 	for w.members != nil {

@@ -29,6 +29,7 @@ type Worker struct {
 	dead     []*Exchange // over in this turn: not used again before the next
 	deferred bool
 	members  *Member // list of client connections
+	retiring bool
 	locals   map[*balance.Host]*local
 	reply    message.Head
 	choice   balance.Choice

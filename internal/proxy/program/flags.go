@@ -31,6 +31,7 @@ type flags struct {
 	logFormat    string
 	drainTimeout time.Duration
 	version      bool
+	drain        bool
 	check        bool
 }
 
@@ -80,6 +81,7 @@ func parse(args []string, out io.Writer) (*flags, error) {
 	set.StringVar(&f.accessLog, "access-log", "errors", "log requests: off, errors or all")
 	set.StringVar(&f.logFormat, "log-format", "json", "form of the log: json or text")
 	set.DurationVar(&f.drainTimeout, "drain-timeout", 30*time.Second, "on SIGTERM, `time` for connections to end")
+	set.BoolVar(&f.drain, "drain", false, "ask the proxy at --admin to drain, as a preStop hook does, and end")
 	set.BoolVar(&f.check, "check", false, "say whether the configuration is good, and end")
 	set.BoolVar(&f.version, "version", false, "print the version, and end")
 	if err := set.Parse(args); err != nil {
@@ -100,6 +102,10 @@ func (f *flags) validate() error {
 	}
 	switch {
 	case f.version:
+		return nil
+	case f.drain && f.admin == "":
+		return errors.New("give --admin: the address at which the proxy that is to drain has its admin endpoint")
+	case f.drain:
 		return nil
 	case sources == 0:
 		return errors.New("there is nothing to serve; give --listen and --backend, or --config, or --control")

@@ -46,6 +46,12 @@ func Main(args []string, std IO) int {
 	case f.version:
 		fmt.Fprintln(std.Out, "tatami-proxy", version(std.Version))
 		return exitDone
+	case f.drain:
+		if err := askToDrain(f.admin); err != nil {
+			fmt.Fprintln(std.Err, "error:", err)
+			return exitError
+		}
+		return exitDone
 	}
 	p := &process{flags: f, std: std, signals: make(chan os.Signal, 4), reload: make(chan os.Signal, 1)}
 	p.diagnostics = newDiagnostics(std.Err)
@@ -197,7 +203,7 @@ func (p *process) admin(ctx context.Context) error {
 	}
 	p.say("admin endpoint on %s", at)
 	h := admin.New(admin.Options{
-		Source: p.server.Admin(p.requestDrain), Metrics: p.server.Telemetry().Metrics(),
+		Source: p.server.Admin(), Metrics: p.server.Telemetry().Metrics(),
 		Version: version(p.std.Version), Start: time.Now(),
 	})
 	ctx, cancel := context.WithCancel(ctx)
