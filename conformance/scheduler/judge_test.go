@@ -44,8 +44,8 @@ const (
 	// gate holds a nominated pod back until its node is written.
 	gate = "tatami.dev/nominate"
 	// stall is how long the scheduler may make no progress: its back-off for a
-	// pod that did not fit ends at 10 s.
-	stall = 12 * time.Second
+	// pod that did not fit ends at 10 s, and a busy machine adds to it.
+	stall = 25 * time.Second
 	// settled is the same where pods are not expected to fit.
 	settled  = 3 * time.Second
 	patience = 20 * time.Second
