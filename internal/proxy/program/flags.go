@@ -94,23 +94,19 @@ func parse(args []string, out io.Writer) (*flags, error) {
 }
 
 func (f *flags) validate() error {
-	sources := 0
-	for _, given := range []bool{f.simple.Listen != "" || len(f.simple.Backends) > 0, f.config != "", f.control != ""} {
-		if given {
-			sources++
+	if f.version {
+		return nil
+	}
+	if f.drain {
+		if f.admin == "" {
+			return errors.New("give --admin: the address at which the proxy that is to drain has its admin endpoint")
 		}
+		return nil
+	}
+	if err := f.oneSource(); err != nil {
+		return err
 	}
 	switch {
-	case f.version:
-		return nil
-	case f.drain && f.admin == "":
-		return errors.New("give --admin: the address at which the proxy that is to drain has its admin endpoint")
-	case f.drain:
-		return nil
-	case sources == 0:
-		return errors.New("there is nothing to serve; give --listen and --backend, or --config, or --control")
-	case sources > 1:
-		return errors.New("--listen with --backend, --config and --control exclude each other; give one of them")
 	case f.loops < 0 || f.loops > 1024:
 		return fmt.Errorf("--loops %d: give a number from 0 to 1024", f.loops)
 	case (f.controlCert == "") != (f.controlKey == ""):
@@ -120,6 +116,24 @@ func (f *flags) validate() error {
 	}
 	_, err := f.logging()
 	return err
+}
+
+// oneSource holds that the configuration comes from one place.
+func (f *flags) oneSource() error {
+	sources := 0
+	for _, given := range []bool{f.simple.Listen != "" || len(f.simple.Backends) > 0, f.config != "", f.control != ""} {
+		if given {
+			sources++
+		}
+	}
+	switch sources {
+	case 0:
+		return errors.New("there is nothing to serve; give --listen and --backend, or --config, or --control")
+	case 1:
+		return nil
+	default:
+		return errors.New("--listen with --backend, --config and --control exclude each other; give one of them")
+	}
 }
 
 // logging is what the flags say of the access log.
