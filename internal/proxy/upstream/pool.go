@@ -305,9 +305,6 @@ func (p *Pool) drainAll() {
 	}
 }
 
-// Size is how many connections the pool has, those being made included.
-func (p *Pool) Size() int { return len(p.clients) + p.dialing }
-
 func (p *Pool) link(w *Wait) {
 	w.pool, w.prev, w.next = p, p.last, nil
 	if p.last != nil {
